@@ -1,0 +1,1 @@
+"""Async-first SDK for the conversational-AI platforms HoopAI, HoverBot and ConvoAI."""

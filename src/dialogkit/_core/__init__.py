@@ -1,0 +1,1 @@
+"""The runtime that every platform shares. It knows no platform."""

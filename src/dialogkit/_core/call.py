@@ -1,0 +1,168 @@
+"""One request as data: what an operation is, and what a caller asked of it.
+
+Generated code builds a `Call` and hands it to whatever satisfies `Caller`; everything that happens after that
+(encoding, credentials, limits, retries, decoding) is the business of `dialogkit._core.sending`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+from pydantic import TypeAdapter
+
+if TYPE_CHECKING:
+    from dialogkit._core.downloads import ByteStream
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+RetrySafety: TypeAlias = Literal["safe", "idempotent", "never-after-sent"]
+"""`safe`: changes nothing. `idempotent`: twice is the same as once. `never-after-sent`: twice may be twice."""
+
+BodyEncoding: TypeAlias = Literal["json", "form", "multipart"]
+Answer: TypeAlias = Literal["json", "text", "bytes", "none", "raw"]
+Progress: TypeAlias = Callable[[int, "int | None"], object]
+"""Called as bytes move, with the bytes so far and the total if it is known."""
+
+
+class Omit(Enum):
+    """The type of `OMIT`; an enum so that type checkers can tell it from every other value."""
+
+    OMIT = "OMIT"
+
+    def __repr__(self) -> str:
+        return "OMIT"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+OMIT: Final = Omit.OMIT
+"""Stands for "not given" in a request body, where `None` means JSON null."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Operation(Generic[T_co]):
+    """What the specification says about one endpoint: a constant of the generated code.
+
+    The callables return pydantic types and are not called before the operation is first used, so that importing an
+    SDK builds no model.
+    """
+
+    id: str
+    """The operation's id in the document, which is the generated function's name."""
+    method: str
+    path: str
+    """The path's template, for example `/conversations/{conversationId}`; its slashes are kept exactly."""
+    retry: RetrySafety
+    tag: str = ""
+    answer: Answer = "json"
+    result: Callable[[], Any] | None = None
+    """The type of the result, for `answer="json"`."""
+    query: Callable[[], Any] | None = None
+    """The model that validates and encodes the query parameters."""
+    headers: Callable[[], Any] | None = None
+    """The model that validates and encodes header parameters."""
+    body: Callable[[], Any] | None = None
+    """The type that validates and encodes the request body."""
+    encoding: BodyEncoding = "json"
+    files: tuple[str, ...] = ()
+    """Arguments of a multipart body that are files."""
+    from_client: Mapping[str, Literal["path", "query", "body"]] = field(default_factory=dict[str, Any])
+    """Arguments that the client fills in when the caller leaves them out, and where each belongs."""
+    required_from_client: frozenset[str] = frozenset()
+    """Those of `from_client` without which the call cannot be made."""
+    authenticated: bool = True
+    unwrap: str | None = None
+    """The result is the value of this property of the answer (an answer that is not wrapped is taken as it is)."""
+    items: str | None = None
+    """The items of a list are in this property of the result (a bare array is read as that property)."""
+    single_as_list: bool = False
+    """The result is a list; one object alone is read as a list of one."""
+
+    @cached_property
+    def result_adapter(self) -> TypeAdapter[Any]:
+        """Validates and decodes the result."""
+        return TypeAdapter(self.result() if self.result is not None else Any)
+
+    @cached_property
+    def query_adapter(self) -> TypeAdapter[Any] | None:
+        """Validates and encodes the query parameters."""
+        return None if self.query is None else TypeAdapter(self.query())
+
+    @cached_property
+    def headers_adapter(self) -> TypeAdapter[Any] | None:
+        """Validates and encodes the header parameters."""
+        return None if self.headers is None else TypeAdapter(self.headers())
+
+    @cached_property
+    def body_adapter(self) -> TypeAdapter[Any] | None:
+        """Validates and encodes the request body."""
+        return None if self.body is None else TypeAdapter(self.body())
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallOptions:
+    """What one call may do differently from its client. `None` means "as the client does"."""
+
+    timeout: float | None = None
+    """Seconds that one attempt may take to connect, and then to wait for each piece of the answer."""
+    deadline: float | None = None
+    """Seconds that the whole call may take, with waits and repeated attempts."""
+    headers: Mapping[str, str] | None = None
+    """More request headers; they win over the client's own, except `Authorization`."""
+    api_version: str | None = None
+    """Another value for the platform's version header, where it has one."""
+    strict: bool | None = None
+    """Raise `ResponseValidationError` when an answer does not match the document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T_co]):
+    """One request, before anything is encoded. Arguments stand under their Python names."""
+
+    operation: Operation[T_co]
+    path: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    query: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    headers: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    body: Any = OMIT
+    """A mapping of arguments for a body that is an object (`OMIT` values are left out), else the body itself."""
+    resume: str | None = None
+    """The cursor of an earlier page: continue after it."""
+    on_progress: Progress | None = None
+    options: CallOptions | None = None
+
+
+class Caller(Protocol):
+    """What generated functions need: something that turns a call into its result."""
+
+    async def call(self, call: Call[T], /) -> T:
+        """Send `call` and return its decoded result."""
+        ...
+
+    async def open(self, call: Call[ByteStream], /) -> ByteStream:
+        """Send `call` and return its answer as an open stream of bytes, which the caller closes."""
+        ...
+
+
+class LazyModule:
+    """A module that is imported when its first attribute is asked for."""
+
+    __slots__ = ("_module", "_name")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._module: Any = None
+
+    def __getattr__(self, attribute: str) -> Any:
+        if self._module is None:
+            self._module = importlib.import_module(self._name)
+        return getattr(self._module, attribute)
+
+    def __repr__(self) -> str:
+        return f"<lazy module {self._name!r}>"

@@ -1,0 +1,216 @@
+"""What can go wrong.
+
+    DialogkitError
+    ├── ConfigurationError            the client cannot work as it is set up
+    ├── InvalidArgumentError          an argument is wrong; nothing was sent (also a ValueError)
+    ├── APIConnectionError            no answer came; `sent` says whether the request may have reached the server
+    │   ├── APITimeoutError           ... within the timeout
+    │   └── AmbiguousOutcomeError     sent, not answered and not idempotent: it may or may not have happened
+    ├── DeadlineExceededError         the whole call took longer than its deadline
+    ├── RateLimitWaitError            the client-side limiter would have to wait too long
+    ├── APIStatusError                the platform refused: status, code, message, request_id, body, headers, attempts
+    │   ├── BadRequestError 400 · AuthenticationError 401 · PermissionDeniedError 403 · NotFoundError 404
+    │   ├── ConflictError 409 · PayloadTooLargeError 413 · UnsupportedMediaTypeError 415
+    │   ├── UnprocessableEntityError 422
+    │   ├── RateLimitError 429        retry_after
+    │   └── ServerError 5xx
+    ├── ResponseValidationError       the answer is not what the document promises
+    ├── PaginationError               the platform's pages do not advance
+    └── WebhookVerificationError      a delivery is not proven to come from the platform
+
+Every error can be pickled, and none carries a credential.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+class DialogkitError(Exception):
+    """Everything that this package raises on purpose."""
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.__dict__.update(facts)
+
+    def __reduce__(self) -> tuple[Callable[..., DialogkitError], tuple[Any, ...]]:
+        return _restore, (type(self), self.message, dict(self.__dict__))
+
+
+def _restore(cls: type[DialogkitError], message: str, state: dict[str, Any]) -> DialogkitError:
+    error = cls.__new__(cls, message)
+    Exception.__init__(error, message)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(DialogkitError):
+    """The client cannot work as it is set up: no credential, a wrong URL, a closed client, a foreign event loop."""
+
+
+class InvalidArgumentError(DialogkitError, ValueError):
+    """An argument is of the wrong type or outside its documented limits. Nothing was sent."""
+
+    operation: str
+    argument: str
+
+    def __init__(self, message: str, *, operation: str, argument: str) -> None:
+        super().__init__(message, operation=operation, argument=argument)
+
+
+class APIConnectionError(DialogkitError):
+    """No answer came."""
+
+    operation: str
+    sent: bool
+    """Whether the request may have reached the server; `False` means that it certainly did not."""
+    attempts: int
+
+    def __init__(self, message: str, *, operation: str, sent: bool, attempts: int) -> None:
+        super().__init__(message, operation=operation, sent=sent, attempts=attempts)
+
+
+class APITimeoutError(APIConnectionError):
+    """No answer came in time."""
+
+
+class AmbiguousOutcomeError(APIConnectionError):
+    """The request was sent, no answer came, and repeating it might do its work twice: find out before you repeat."""
+
+
+class DeadlineExceededError(DialogkitError):
+    """The call took longer than its deadline."""
+
+    operation: str
+    sent: bool
+    attempts: int
+
+    def __init__(self, message: str, *, operation: str, sent: bool, attempts: int) -> None:
+        super().__init__(message, operation=operation, sent=sent, attempts=attempts)
+
+
+class RateLimitWaitError(DialogkitError):
+    """The client-side limiter would have had to wait longer than allowed. Nothing was sent."""
+
+    operation: str
+    wait: float
+    """Seconds that the wait would have taken."""
+
+    def __init__(self, message: str, *, operation: str, wait: float) -> None:
+        super().__init__(message, operation=operation, wait=wait)
+
+
+class APIStatusError(DialogkitError):
+    """The platform answered, and not with success."""
+
+    operation: str
+    status: int
+    code: str | None
+    """The platform's own error code or name, when the body has one."""
+    detail: str
+    """The platform's own words, as one string."""
+    request_id: str | None
+    body: Any
+    """The decoded body, or its text when it is not JSON."""
+    headers: Mapping[str, str]
+    """Response headers, names in lower case, cookies left out."""
+    attempts: int
+    retry_after: float | None
+    """Seconds that the platform asks to wait, when it says so."""
+
+    def __init__(self, message: str, *, operation: str, status: int, **facts: Any) -> None:
+        defaults: dict[str, Any] = {
+            "code": None,
+            "detail": "",
+            "request_id": None,
+            "body": None,
+            "headers": {},
+            "attempts": 1,
+            "retry_after": None,
+        }
+        super().__init__(message, operation=operation, status=status, **(defaults | facts))
+
+
+class BadRequestError(APIStatusError):
+    """400: a required field is missing or a parameter is invalid."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: the credential is missing, wrong or expired."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the credential lacks a permission or scope."""
+
+
+class NotFoundError(APIStatusError):
+    """404: no such thing, or not for this credential."""
+
+
+class ConflictError(APIStatusError):
+    """409: the request contradicts the present state."""
+
+
+class PayloadTooLargeError(APIStatusError):
+    """413: the upload is too big."""
+
+
+class UnsupportedMediaTypeError(APIStatusError):
+    """415: files of this type are not accepted."""
+
+
+class UnprocessableEntityError(APIStatusError):
+    """422: well-formed, but the platform cannot act on it."""
+
+
+class RateLimitError(APIStatusError):
+    """429: too many requests; `retry_after` tells how many seconds to wait, when the platform says so."""
+
+
+class ServerError(APIStatusError):
+    """5xx: a fault of the platform."""
+
+
+class ResponseValidationError(DialogkitError):
+    """The answer is not what the document promises: with `strict=True` any difference, else only what is unreadable."""
+
+    operation: str
+    body: bytes
+    """The answer as it came."""
+    request_id: str | None
+
+    def __init__(self, message: str, *, operation: str, body: bytes, request_id: str | None) -> None:
+        super().__init__(message, operation=operation, body=body, request_id=request_id)
+
+
+class PaginationError(DialogkitError):
+    """The pages do not advance: a cursor came twice, or a page brought nothing new. Going on would never end."""
+
+    operation: str
+
+    def __init__(self, message: str, *, operation: str) -> None:
+        super().__init__(message, operation=operation)
+
+
+class WebhookVerificationError(DialogkitError):
+    """The delivery is not proven to come from the platform; do not act on it."""
+
+
+STATUS_ERRORS: Mapping[int, type[APIStatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    413: PayloadTooLargeError,
+    415: UnsupportedMediaTypeError,
+    422: UnprocessableEntityError,
+    429: RateLimitError,
+}
+
+
+def status_error_class(status: int) -> type[APIStatusError]:
+    """Return the error class for an HTTP status."""
+    return STATUS_ERRORS.get(status, ServerError if status >= 500 else APIStatusError)

@@ -1,0 +1,140 @@
+"""What comes back: the base of every model, and the facts about the exchange behind a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Annotated, Any, TypeAlias, cast
+
+import pydantic_core
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class Model(BaseModel):
+    """A JSON object of a platform.
+
+    Attributes are snake_case, JSON keys as the platform spells them; both are accepted when a model is built.
+    Fields that the document does not know are kept (`model_extra`), and enumerations accept unknown values, since
+    platforms add both without notice. Fields that were never given are left out when the model is sent, fields
+    given as `None` are sent as null.
+    """
+
+    # A slot, because an instance attribute would be written into the JSON and a private attribute slows every model.
+    __slots__ = ("_response_info",)
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        extra="allow",
+        defer_build=True,
+        loc_by_alias=False,
+        protected_namespaces=(),
+    )
+
+
+class SnakeModel(Model):
+    """A JSON object whose keys are spelled as its attributes."""
+
+    model_config = ConfigDict(alias_generator=None)
+
+
+class Arguments(BaseModel):
+    """The query or header parameters of one operation: nothing beyond what the document declares is accepted."""
+
+    model_config = ConfigDict(
+        validate_by_name=True,
+        validate_by_alias=False,
+        serialize_by_alias=True,
+        extra="forbid",
+        defer_build=True,
+        loc_by_alias=False,
+        protected_namespaces=(),
+    )
+
+
+def _epoch(unit: int) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        if not isinstance(value, datetime):
+            return value
+        if value.tzinfo is None:
+            raise pydantic_core.PydanticCustomError("naive_datetime", "should have a time zone, for example UTC")
+        delta = value - datetime(1970, 1, 1, tzinfo=timezone.utc)
+        return (delta.days * 86_400 + delta.seconds) * unit + delta.microseconds * unit // 1_000_000
+
+    return convert
+
+
+UnixSeconds: TypeAlias = Annotated[int, BeforeValidator(_epoch(1))]
+"""Seconds since 1970-01-01 UTC; a `datetime` with a time zone is converted."""
+UnixMilliseconds: TypeAlias = Annotated[int, BeforeValidator(_epoch(1_000))]
+"""Milliseconds since 1970-01-01 UTC; a `datetime` with a time zone is converted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponseInfo:
+    """The exchange behind a result."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    """Response headers; names are matched without regard to case."""
+    request_id: str | None
+    """The platform's id of this request, for support tickets."""
+    attempts: int
+    """How often the request was sent, 1 when the first attempt succeeded."""
+    elapsed: float
+    """Seconds from the call to its result, waits and repeated attempts included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """One place where an answer differs from the document."""
+
+    operation: str
+    location: str
+    """Where in the answer, for example `conversations[3].email`."""
+    message: str
+    """What is wrong there, for example `Field required`."""
+
+
+DriftHandler: TypeAlias = Callable[[Drift], object]
+
+
+def response_info(result: object) -> ResponseInfo:
+    """Return status, headers, request id, attempts and elapsed time behind a returned model, page or response.
+
+    Raises `TypeError` for anything that no call returned, such as a model nested in another, a plain string or a list.
+    """
+    info = getattr(result, "_response_info", None)
+    if not isinstance(info, ResponseInfo):
+        raise TypeError(
+            f"response_info() knows models, pages and responses that a call returned, not this {type(result).__name__}"
+        )
+    return info
+
+
+def attach_info(result: object, info: ResponseInfo) -> None:
+    """Remember `info` as the exchange behind `result`, when `result` is a model."""
+    if isinstance(result, Model):
+        object.__setattr__(result, "_response_info", info)
+
+
+def tag_of(name: str, alias: str, known: Iterable[str]) -> Callable[[Any], str]:
+    """Make the discriminator of a union whose members are told apart by the field `name` (`alias` in JSON).
+
+    A tag that is not `known` selects the union's open member, under the tag `""`. Used by generated code.
+    """
+    tags = frozenset(known)
+
+    def discriminate(value: Any) -> str:
+        if isinstance(value, dict):
+            fields = cast(dict[str, object], value)
+            tag = fields.get(alias, fields.get(name))
+        else:
+            tag = getattr(value, name, None)
+        return tag if isinstance(tag, str) and tag in tags else ""
+
+    return discriminate
