@@ -1,0 +1,75 @@
+# Every target starts from a fresh machine: Python 3.11 or later, make and a package index are enough.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.set-up
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## Say what there is.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
+
+.PHONY: setup
+setup: $(SETUP) ## Make .venv with everything that developing needs.
+
+$(SETUP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "dialogkit needs Python 3.11 or later to be developed; none was found on PATH (set PYTHON=...)."; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[testing]'
+	@touch $@
+
+.PHONY: demo
+demo: $(SETUP) ## Start the sandbox and walk through the SDK: no account, no network.
+	$(BIN)/python examples/demo.py
+
+.PHONY: generate
+generate: $(SETUP) ## Make the generated code again from openapi/*.yaml.
+	$(BIN)/python -m generator
+
+.PHONY: test
+test: lint types check-generated test-wheel test-unit ## Everything that must hold: lint, types, generated code, wheel, tests.
+
+.PHONY: lint
+lint: $(SETUP) ## Check style and formatting.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(SETUP) ## Check types, with mypy and pyright, both strict.
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+
+.PHONY: check-generated
+check-generated: $(SETUP) ## Check that the generated code is what the documents make.
+	$(BIN)/python -m generator --check
+
+.PHONY: test-unit
+test-unit: $(SETUP) ## Run the tests (T="-k name" to choose).
+	$(BIN)/python -m pytest $(T)
+
+.PHONY: test-wheel
+test-wheel: $(SETUP) ## Build the wheel and use it in clean environments, on Python 3.10 too.
+	$(BIN)/python tests/packaging/check_wheel.py
+
+.PHONY: format
+format: $(SETUP) ## Format, and fix what can be fixed.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: pins
+pins: ## Write constraints.txt anew from the newest versions.
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group dev --editable '.[testing]'
+	$(BIN)/python tests/packaging/pins.py > constraints.txt
+	@touch $(SETUP)
+
+.PHONY: clean
+clean: ## Remove what the other targets made.
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,83 @@
+"""Rate limits, and what keeps below them.
+
+A `RateLimiter` hands out permits: one is acquired before each attempt and settled when the attempt's answer has come
+or can come no more. `MemoryRateLimiter` (`dialogkit._core.sending.rate_limit.memory`) is the one for one process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dialogkit._core.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """At most `limit` requests in any `per` seconds.
+
+    Args:
+        limit: How many requests.
+        per: In how many seconds.
+        burst: How many may start at once after a quiet time; `limit` unless given. Fewer spreads the requests out,
+            more (for platforms that tolerate it) lends from the time that follows: the sustained rate stays
+            `limit` in `per` seconds.
+
+    Raises:
+        ConfigurationError: A number is not positive.
+    """
+
+    limit: int
+    per: float
+    burst: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("limit", self.limit), ("burst", self.limit if self.burst is None else self.burst)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ConfigurationError(f"RateLimit: {name} must be a whole number of requests from 1 up, not {value!r}")
+        if isinstance(self.per, bool) or not isinstance(self.per, (int, float)):
+            raise ConfigurationError(f"RateLimit: per must be a number of seconds, not {self.per!r}")
+        if not (math.isfinite(self.per) and self.per > 0):
+            raise ConfigurationError(f"RateLimit: per must be a positive number of seconds, not {self.per!r}")
+
+    def windows(self) -> tuple[tuple[int, float], ...]:
+        """Return what must hold, as pairs: at most so many requests in any so many seconds."""
+        if self.burst is None or self.burst == self.limit:
+            return ((self.limit, float(self.per)),)
+        bursts = (self.burst, self.per * self.burst / self.limit)
+        # So many bursts of equal size fill the larger window exactly: it needs no watching of its own.
+        if self.burst > self.limit or self.limit % self.burst == 0:
+            return (bursts,)
+        return (bursts, (self.limit, float(self.per)))
+
+
+class Permit(Protocol):
+    """The right to send one request now."""
+
+    def settle(self, headers: Mapping[str, str] | None, retry_after: float | None) -> None:
+        """Say that the request has been counted by now, if it ever is. Only the first time counts.
+
+        Args:
+            headers: The answer's headers, `None` when no answer came.
+            retry_after: Seconds that the platform asked to wait, when it refused the request for its rate.
+        """
+        ...
+
+
+class RateLimiter(Protocol):
+    """Lets requests through no faster than their limits allow."""
+
+    async def acquire(self, key: Hashable, limits: Sequence[RateLimit], /, *, max_wait: float | None) -> Permit:
+        """Wait for a permit under all `limits` at once, first come, first served.
+
+        Args:
+            key: What the platform counts by; requests of different keys do not wait for each other.
+            limits: What must hold for the key.
+            max_wait: Seconds to wait at most; `None` waits as long as it takes.
+
+        Raises:
+            RateLimitWaitError: The wait is known to be longer.
+        """
+        ...

@@ -1,0 +1,20 @@
+"""How fast HoopAI may be called, by tier.
+
+Source: HoopAI's AI API reference for `standard` and `agency`; the platform's public documentation for `marketplace`,
+which counts for each app and location or company.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from dialogkit._core.sending.rate_limit import RateLimit
+
+Tier: TypeAlias = Literal["standard", "agency", "marketplace"]
+
+TIERS: dict[Tier, tuple[RateLimit, ...]] = {
+    "standard": (RateLimit(60, per=60), RateLimit(10, per=1)),
+    "agency": (RateLimit(120, per=60), RateLimit(20, per=1)),
+    "marketplace": (RateLimit(100, per=10), RateLimit(200_000, per=86_400)),
+}
+"""The limits of a tier hold together: at ten requests a second a Standard account has spent its minute in six."""

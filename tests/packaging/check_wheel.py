@@ -1,0 +1,67 @@
+"""Build the wheel and use it as a user would: in clean environments, far from the checkout, on Python 3.10 too.
+
+Run by `make test-wheel`. It installs packages, which is why it stands apart from the tests proper.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+OLDEST = "3.10"
+
+
+def find_python(version: str) -> str | None:
+    """Return an interpreter of this version, if the machine has one that works."""
+    candidates = [shutil.which(f"python{version}"), *map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))]
+    for candidate in filter(None, candidates):
+        probe = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False)
+        if probe.returncode == 0 and f" {version}." in probe.stdout:
+            return candidate
+    return None
+
+
+def build(target: Path) -> Path:
+    """Build the wheel into `target`."""
+    subprocess.run([sys.executable, "-m", "build", "--wheel", "--outdir", str(target), str(ROOT)], check=True, stdout=-3)
+    (wheel,) = target.glob("*.whl")
+    return wheel
+
+
+def use(python: str, wheel: Path, folder: Path) -> None:
+    """Install the wheel for `python` into a clean environment in `folder`, and run the smoke test there."""
+    if python == sys.executable:
+        venv.create(folder, with_pip=True)
+    else:
+        subprocess.run([python, "-m", "venv", str(folder)], check=True)
+    own = folder / "bin" / "python"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    install = [str(own), "-m", "pip", "install", "--quiet", f"{wheel}[testing]", "pytest"]
+    subprocess.run(install, check=True, env=environment)
+    smoke = Path(shutil.copy(Path(__file__).with_name("smoke.py"), folder))
+    subprocess.run([str(own), "-X", "dev", "-W", "error", str(smoke)], check=True, cwd=folder, env=environment)
+    plugin = Path(shutil.copy(Path(__file__).with_name("user_test.py"), folder / "test_user.py"))
+    subprocess.run([str(own), "-m", "pytest", "-q", str(plugin)], check=True, cwd=folder, env=environment)
+
+
+def main() -> None:
+    """Check the wheel with this Python and with the oldest one that is supported."""
+    with tempfile.TemporaryDirectory(prefix="dialogkit-wheel-") as name:
+        folder = Path(name)
+        wheel = build(folder / "dist")
+        use(sys.executable, wheel, folder / "newest")
+        oldest = find_python(OLDEST)
+        if oldest is None:
+            print(f"NOT CHECKED on Python {OLDEST}: this machine has none (neither on PATH nor under ~/.pyenv).")
+        else:
+            use(oldest, wheel, folder / "oldest")
+
+
+if __name__ == "__main__":
+    main()
