@@ -63,7 +63,7 @@ def decode(
 class _UnusableError(Exception):
     """The answer cannot be returned."""
 
-    def __init__(self, message: str, advice: str = "Report this to the platform, with the error's `request_id`.") -> None:
+    def __init__(self, message: str, advice: str = "Report this to the platform, with its `request_id`.") -> None:
         super().__init__(message)
         self.advice = advice
 
@@ -80,7 +80,7 @@ def _shape(operation: Operation[Any], value: Any) -> Any:
         wrapped = cast("dict[str, Any]", value).get(operation.unwrap)
         value = cast("Any", wrapped if isinstance(wrapped, dict) else value)
     if operation.items is not None and isinstance(value, list):
-        return {operation.items: value}
+        return {operation.items: cast("list[object]", value)}
     if operation.single_as_list and isinstance(value, dict):
         return [value]
     return value
@@ -90,16 +90,14 @@ def _decode_slowly(operation: Operation[Any], content: bytes, *, strict: bool, o
     deviations: list[Deviation] = []
     try:
         value = _shape(operation, _parse(content, deviations))
-        if operation.result is None:
-            result = value
-        else:
-            result = build(operation.result(), value, deviations)
+        result = value if operation.result is None else build(operation.result(), value, deviations)
     except RecursionError:
         raise _UnusableError("the answer is nested too deeply to be read") from None
     if not deviations:
         return result
-    if any(each.path == () and each.raw for each in deviations):
-        raise _UnusableError(f"the answer is not what the document promises: {deviations[-1].message}")
+    unusable = next((each.message for each in deviations if each.raw and not each.path), None)
+    if unusable is not None:
+        raise _UnusableError(f"the answer is not what the document promises: {unusable}")
     if strict:
         raise _UnusableError(
             _summary(deviations), "Correct the document, or call without `strict` to take the answer as it is."
@@ -132,7 +130,8 @@ def _parse(content: bytes, deviations: list[Deviation]) -> Any:
         value = json.loads(text, parse_int=_parse_int)
     except ValueError:
         raise _UnusableError(f"the answer is not JSON but {_kind(content)}") from None
-    deviations.append(Deviation((), "the JSON is malformed in a way that could be repaired", raw=False))
+    message = "Not plain JSON (odd characters, a huge number or great depth); read leniently"
+    deviations.append(Deviation((), message, raw=False))
     return value
 
 

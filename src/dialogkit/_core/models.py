@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import Annotated, Any, TypeAlias, cast
+from datetime import date, datetime, timezone
+from typing import Annotated, Any, TypeAlias, TypeVar, cast
 
 import pydantic_core
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic.alias_generators import to_camel
+
+T = TypeVar("T")
 
 
 class Model(BaseModel):
@@ -72,6 +74,27 @@ UnixSeconds: TypeAlias = Annotated[int, BeforeValidator(_epoch(1))]
 """Seconds since 1970-01-01 UTC; a `datetime` with a time zone is converted."""
 UnixMilliseconds: TypeAlias = Annotated[int, BeforeValidator(_epoch(1_000))]
 """Milliseconds since 1970-01-01 UTC; a `datetime` with a time zone is converted."""
+
+IsoDateTime: TypeAlias = Annotated[datetime | str, Field(union_mode="left_to_right")]
+"""A date and time to send. What a platform answers becomes a `datetime` where it is written as ISO 8601."""
+IsoDate: TypeAlias = Annotated[date | str, Field(union_mode="left_to_right")]
+"""A date to send. What a platform answers becomes a `date` where it is written as ISO 8601."""
+
+
+def _tuple_to_list(value: Any) -> Any:
+    return list(cast(tuple[Any, ...], value)) if isinstance(value, tuple) else value
+
+
+ListOf: TypeAlias = Annotated[list[T], BeforeValidator(_tuple_to_list)]
+"""A list to send; strict validation, which tells a list from a string, takes a tuple too."""
+
+
+def _joined(values: Iterable[Any]) -> str:
+    return ",".join(str(value) for value in values)
+
+
+CommaSeparated = PlainSerializer(_joined, return_type=str)
+"""Sends a list as one string with commas in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,3 +161,46 @@ def tag_of(name: str, alias: str, known: Iterable[str]) -> Callable[[Any], str]:
         return tag if isinstance(tag, str) and tag in tags else ""
 
     return discriminate
+
+
+def always_sent(*names: str) -> Any:
+    """Make the rule that fields with one possible value are sent although nobody sets them. Used by generated code."""
+
+    def mark(model: BaseModel) -> BaseModel:
+        model.__pydantic_fields_set__.update(names)
+        return model
+
+    return model_validator(mode="after")(mark)
+
+
+def require_one_of(*names: str) -> Any:
+    """Make the rule that at least one of some fields is given. Used by generated code."""
+
+    def check(model: BaseModel) -> BaseModel:
+        if all(getattr(model, name) is None for name in names):
+            raise pydantic_core.PydanticCustomError(
+                "one_of_required", "at least one of {names} is needed", {"names": _listed(names)}
+            )
+        return model
+
+    return model_validator(mode="after")(check)
+
+
+def require_together(*names: str) -> Any:
+    """Make the rule that some fields are given together or not at all. Used by generated code."""
+
+    def check(model: BaseModel) -> BaseModel:
+        missing = [name for name in names if getattr(model, name) is None]
+        if missing and len(missing) < len(names):
+            raise pydantic_core.PydanticCustomError(
+                "required_together",
+                "{names} go together: {missing} is missing",
+                {"names": _listed(names), "missing": _listed(missing)},
+            )
+        return model
+
+    return model_validator(mode="after")(check)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

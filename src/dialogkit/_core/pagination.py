@@ -220,8 +220,9 @@ class Pager(Generic[T]):
             cursor = encode_cursor(self.operation, position.arguments, seen=position.seen, total=position.total)
             keywords = {**keywords, "resume": cursor}
         result = await self._fn(*self._arguments, **keywords)
-        found: object = self._items(result)
-        items = cast("list[T]", found) if isinstance(found, list) else []
+        items = self._items(result)
+        if not isinstance(items, list):  # an answer that differs from its document may have anything here
+            items = list[T]()
         return self._page(result, items, position, trail)
 
     def _page(self, result: Any, items: list[T], position: Position | None, trail: _Trail | None) -> Page[T]:

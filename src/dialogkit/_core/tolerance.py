@@ -10,9 +10,9 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Literal, TypeAlias, Union, cast, get_args, get_origin
+from typing import Annotated, Any, TypeAlias, Union, cast, get_args, get_origin
 
-from pydantic import AliasChoices, AliasPath, BaseModel, Discriminator, Tag, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BaseModel, Discriminator, Tag, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 Path: TypeAlias = "tuple[str | int, ...]"
@@ -62,6 +62,7 @@ class _Builder:
         return result
 
     def _by_parts(self, expected: Any, value: Any, path: Path, refusal: ValidationError) -> Any:
+        raw: Any = value
         origin = get_origin(expected)
         if origin is Annotated:
             inner, *metadata = get_args(expected)
@@ -70,7 +71,8 @@ class _Builder:
             return self._union(get_args(expected), value, path, refusal)
         if isinstance(value, list) and origin in (list, Sequence):
             (inner,) = get_args(expected)
-            return [self.build(inner, each, (*path, index)) for index, each in enumerate(cast("list[Any]", value))]
+            elements = cast("list[object]", value)
+            return [self.build(inner, each, (*path, index)) for index, each in enumerate(elements)]
         if isinstance(value, dict):
             values = cast("dict[str, Any]", value)
             if origin in (dict, Mapping):
@@ -79,7 +81,7 @@ class _Builder:
             if isinstance(expected, type) and issubclass(expected, BaseModel):
                 return self._model(expected, values, path)
         self._deviations.append(Deviation(path, _reason(refusal)))
-        return value
+        return raw
 
     def _annotated(self, inner: Any, metadata: Sequence[Any], value: Any, path: Path) -> Any:
         for each in metadata:
@@ -144,8 +146,15 @@ def _annotation(field: FieldInfo) -> Any:
 
 
 @lru_cache(maxsize=1024)
-def _adapter(expected: Any) -> TypeAdapter[Any]:
+def _cached_adapter(expected: Any) -> TypeAdapter[Any]:
     return TypeAdapter(expected)
+
+
+def _adapter(expected: Any) -> TypeAdapter[Any]:
+    try:
+        return _cached_adapter(expected)
+    except TypeError:  # an annotation need not be hashable
+        return TypeAdapter(expected)
 
 
 def _reason(refusal: ValidationError) -> str:

@@ -47,14 +47,13 @@ class Secret:
 
     def fingerprint(self) -> str:
         """Return a name for this secret that tells nothing about it, and differs from process to process."""
-        return hashlib.blake2b(self._value.encode("utf-8", "surrogatepass"), key=_PROCESS_KEY, digest_size=16).hexdigest()
+        return hashlib.blake2b(self._bytes(), key=_PROCESS_KEY, digest_size=16).hexdigest()
+
+    def _bytes(self) -> bytes:
+        return self._value.encode("utf-8", "surrogatepass")
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Secret):
-            return NotImplemented
-        return hmac.compare_digest(
-            self._value.encode("utf-8", "surrogatepass"), other._value.encode("utf-8", "surrogatepass")
-        )
+        return hmac.compare_digest(self._bytes(), other._bytes()) if isinstance(other, Secret) else NotImplemented
 
     def __hash__(self) -> int:
         return hash((Secret, self._value))
@@ -146,6 +145,6 @@ def _check_token(token: Secret) -> None:
     if not token.reveal():
         raise ConfigurationError("the API key is empty: pass the key that the platform shows in its settings")
     if any(character.isspace() for character in token.reveal()):
-        raise ConfigurationError("the API key contains blanks or line breaks: strip it, it was probably read from a file")
+        raise ConfigurationError("the API key contains blanks or line breaks: strip it")
     if not (token.reveal().isascii() and token.reveal().isprintable()):
         raise ConfigurationError("the API key contains characters that no HTTP header can carry: copy it anew")

@@ -36,7 +36,7 @@ class RateLimit:
     def __post_init__(self) -> None:
         for name, value in (("limit", self.limit), ("burst", self.limit if self.burst is None else self.burst)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ConfigurationError(f"RateLimit: {name} must be a whole number of requests from 1 up, not {value!r}")
+                raise ConfigurationError(f"RateLimit: {name} must be a whole number from 1 up, not {value!r}")
         if isinstance(self.per, bool) or not isinstance(self.per, (int, float)):
             raise ConfigurationError(f"RateLimit: per must be a number of seconds, not {self.per!r}")
         if not (math.isfinite(self.per) and self.per > 0):

@@ -33,6 +33,8 @@ from dialogkit._core.sending.rate_limit import Permit, RateLimit
 _CLOCK_SKEW: Final = 5e-4
 """Two clocks may run this much apart (clocks that are being set are slewed by at most as much)."""
 _CLOCK_GRAIN: Final = 1e-3
+_ROUNDING: Final = 1e-6
+"""Times closer than this are the same; far less than the grain, so nothing is let through too early."""
 _SWEEP_EVERY: Final = 30.0
 
 
@@ -53,8 +55,8 @@ class _Window:
         With others ahead it is the least that the wait can be.
         """
         returns = self.returns
-        if returns and returns[0] <= now:
-            del returns[: bisect_right(returns, now)]
+        if returns and returns[0] <= now + _ROUNDING:
+            del returns[: bisect_right(returns, now + _ROUNDING)]
         free = self.limit - self.in_flight - len(returns)
         if ahead < free:
             return 0.0
@@ -204,7 +206,7 @@ class MemoryRateLimiter:
         pause = state.paused_until - now
         if pause > self._max_pause:
             raise _too_long(pause, "the platform asked to pause that long")
-        longest: float | None = max(pause, 0.0)
+        longest: float | None = pause if pause > _ROUNDING else 0.0
         for window in windows:
             wait = window.wait(now, ahead)
             longest = None if wait is None or longest is None else max(longest, wait)

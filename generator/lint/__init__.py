@@ -1,0 +1,5 @@
+from generator.document import Document, Finding
+
+
+def lint(document: Document) -> list[Finding]:
+    return list(document.malformed)

@@ -1,0 +1,48 @@
+"""Rewrites a linted document into what the parser understands, without changing what it says.
+
+The conventions leave little to do: every object, enumeration and union is a named component already. What is left
+are the things that the parser refuses or takes for something else.
+"""
+
+from __future__ import annotations
+
+import copy
+
+from generator.document import Document, JsonObject, as_object
+from generator.schemas import METHODS
+
+
+def normalise(document: Document) -> JsonObject:
+    """Return a copy of the document's data for the parser."""
+    data = copy.deepcopy(document.data)
+    paths = as_object(data.get("paths"))
+    data["paths"] = {path: item for path, item in paths.items() if path.startswith("/")}
+    for item in data["paths"].values():
+        for method in METHODS:
+            if method in item:
+                _normalise_operation(document, item[method])
+    data.pop("webhooks", None)
+    return data
+
+
+def _normalise_operation(document: Document, operation: JsonObject) -> None:
+    responses = as_object(operation.get("responses"))
+    # Errors are one typed family in the runtime; the parser would make a class of each body.
+    operation["responses"] = {
+        status: _normalise_response(document.deref(response))
+        for status, response in responses.items()
+        if status.startswith("2")
+    }
+
+
+def _normalise_response(response: JsonObject) -> JsonObject:
+    content = as_object(response.get("content"))
+    return {
+        **copy.deepcopy(response),
+        "content": {_media_type(media_type): copy.deepcopy(media) for media_type, media in content.items()},
+    }
+
+
+def _media_type(media_type: str) -> str:
+    readable = media_type.startswith("text/") or media_type.split(";")[0].strip().endswith("json")
+    return media_type if readable else "application/octet-stream"

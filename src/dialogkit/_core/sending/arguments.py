@@ -1,0 +1,117 @@
+"""A caller's arguments against the document: accepted strictly, and named as the caller wrote them when refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from dialogkit._core.call import OMIT
+from dialogkit._core.errors import InvalidArgumentError
+
+
+def validate(adapter: TypeAdapter[Any], value: Any, *, operation: str) -> Any:
+    """Return `value` as what `adapter` makes of it, without any conversion.
+
+    Raises:
+        InvalidArgumentError: It is not what the document asks for.
+    """
+    plain = _plain(value)
+    try:
+        return adapter.validate_python(plain, strict=True)
+    except ValidationError as exc:
+        error = _refused(exc, plain, operation)
+    raise error
+
+
+def invalid(operation: str, argument: str, rule: str) -> InvalidArgumentError:
+    """Make the error for an argument that breaks `rule`, a clause that goes on after the argument's name."""
+    return InvalidArgumentError(
+        f"{operation}: {argument} {rule}. Nothing was sent; correct the argument.".lstrip(),
+        operation=operation,
+        argument=argument,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` with every sequence as a list and every mapping as a dict, at any depth, without omissions."""
+    if value is None or isinstance(value, str | int | float | bytes | BaseModel):
+        return value
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[Any, Any]", value).items()
+        return {name: _plain(each) for name, each in pairs if each is not OMIT}
+    if isinstance(value, Sequence) and not isinstance(value, bytearray | memoryview):
+        return [_plain(each) for each in cast("Sequence[Any]", value)]
+    return value
+
+
+def _refused(exc: ValidationError, value: Any, operation: str) -> InvalidArgumentError:
+    """Tell of the first argument that is wrong; a union has one complaint for each of its members."""
+    complaints = exc.errors(include_url=False)
+    places = [_place(each, value) for each in complaints]
+    argument = places[0]
+    same = [each for each, place in zip(complaints, places, strict=True) if place == argument]
+    rules = list(dict.fromkeys(map(_rule, same)))
+    given = "" if same[0]["type"] in {"missing", "extra_forbidden"} or not argument else _given(same[0]["input"])
+    return invalid(operation, argument or "the arguments", ", or ".join(rules[:4]) + given)
+
+
+def _place(complaint: ErrorDetails, value: Any) -> str:
+    """Return the path to what is wrong, such as `working_hours[0].start_hour`, without the names of union members."""
+    path = ""
+    here = value
+    steps = complaint["loc"]
+    for number, step in enumerate(steps):
+        if isinstance(step, int):
+            path += f"[{step}]"
+            here = _item(here, step)
+            continue
+        inner = _field(here, step)
+        if inner is None and not (complaint["type"] == "missing" and number == len(steps) - 1):
+            continue
+        path += f".{step}" if path else step
+        here = inner
+    return path
+
+
+def _item(value: Any, index: int) -> Any:
+    if isinstance(value, list) and index < len(cast("list[Any]", value)):
+        return cast("list[Any]", value)[index]
+    return None
+
+
+def _field(value: Any, name: str) -> Any:
+    """Return a field of a mapping or model under either of its spellings; `OMIT` if it is null, `None` if absent."""
+    if isinstance(value, BaseModel):
+        found = getattr(value, name, None)
+        return OMIT if found is None and name in type(value).model_fields else found
+    if isinstance(value, dict):
+        for key, each in cast("dict[Any, Any]", value).items():
+            if isinstance(key, str) and _loose(key) == _loose(name):
+                return OMIT if each is None else each
+    return None
+
+
+def _loose(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def _rule(complaint: ErrorDetails) -> str:
+    kind, message = complaint["type"], complaint["msg"]
+    if kind == "missing":
+        return "is required"
+    if kind == "extra_forbidden":
+        return "is not an argument of this operation"
+    message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ").removeprefix("Input ").rstrip(".")
+    # "List should have at most 3 items": what it is said of has been named already
+    subject, _, rest = message.partition(" should ")
+    return f"should {rest}" if rest and subject.isalpha() else message
+
+
+def _given(value: Any) -> str:
+    """Say what was given; a text may be a secret or a person's words, so only its type is told."""
+    if value is None or isinstance(value, bool | int | float):
+        return f", not {value!r}"
+    return f" (given was a value of type {type(value).__name__})"

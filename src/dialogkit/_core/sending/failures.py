@@ -1,0 +1,221 @@
+"""Answers that are no success become typed errors.
+
+The HTTP status is the truth about what happened; the body only adds words, in whatever shape the platform has put them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+import httpx
+from pydantic_core import from_json
+
+from dialogkit._core.errors import APIStatusError, status_error_class
+
+_LONGEST_DETAIL: Final = 500
+_ID_HEADERS: Final = ("x-request-id", "x-trace-id", "request-id", "trace-id", "x-correlation-id", "x-amzn-trace-id")
+_WORDS: Final = ("message", "detail", "error_description", "msg", "title")
+_ENVELOPE: Final = frozenset({"statusCode", "status", "status_code", "traceId", "code", "error", "success", "path"})
+_TRACE_ID: Final = re.compile(rb'"traceId"\s*:\s*"([!-~]{1,200}?)"')
+_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+
+_ADVICE: Final[Mapping[int, str]] = {
+    400: "Correct the arguments",
+    401: "Check the API key or token: it is wrong, expired or revoked",
+    403: "Check that the credential has the permission (scope) for this, and for this location",
+    404: "Check the ids, and that they belong to this credential's account",
+    409: "Read the present state and decide anew",
+    413: "Send less",
+    415: "Send a file of a type that the platform takes",
+    422: "Correct the arguments: they are well-formed, but the platform cannot act on them",
+    429: "Slow down, or ask for a higher limit",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """What is needed to tell of a refusal."""
+
+    operation: str
+    platform: str
+    method: str
+    path: str
+    """The path's template."""
+    attempts: int
+    repeatable: bool
+    """Whether doing it twice is no worse than doing it once."""
+
+
+def status_error(
+    refusal: Refusal, response: httpx.Response, content: bytes | None, *, secrets: Sequence[str] = ()
+) -> APIStatusError:
+    """Make the error for an answer that is no success.
+
+    Args:
+        refusal: Which call was refused.
+        response: Status and headers.
+        content: The body, `None` if it broke off.
+        secrets: What must not appear in the error, even if the platform echoes it.
+    """
+    body = _scrubbed(_parsed(content or b"", response), secrets)
+    headers = {name: _scrubbed(value, secrets) for name, value in response.headers.items() if name != "set-cookie"}
+    code, detail = _words(body)
+    request_id = _request_id_in(body) or request_id_of(response.headers)
+    return status_error_class(response.status_code)(
+        _sentence(refusal, response, detail, request_id),
+        operation=refusal.operation,
+        status=response.status_code,
+        code=code,
+        detail=detail,
+        request_id=request_id,
+        body=body,
+        headers=headers,
+        attempts=refusal.attempts,
+        retry_after=retry_after_of(response.headers),
+    )
+
+
+def request_id_of(headers: Mapping[str, str], content: bytes = b"") -> str | None:
+    """Find the platform's id of a request in the answer's headers, else as the `traceId` of a JSON body."""
+    for name in _ID_HEADERS:
+        if value := headers.get(name):
+            return value[:200]
+    if parent := headers.get("traceparent"):
+        parts = parent.split("-")
+        return parts[1][:64] if len(parts) == 4 and parts[1] else None
+    if b'"traceId"' in content and (found := _TRACE_ID.search(content)):
+        return found[1].decode("ascii")
+    return None
+
+
+def retry_after_of(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds in a `Retry-After` header, given as a number or a date; `None` if it makes no sense."""
+    text = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{0,15})?", text):
+        return float(text)
+    until = _date(text)
+    if until is None:
+        return None
+    now = _date(headers.get("date", "")) or datetime.now(timezone.utc)  # the platform's clock, if it tells the time
+    return max((until - now).total_seconds(), 0.0)
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=timezone.utc)
+
+
+def _parsed(content: bytes, response: httpx.Response) -> Any:
+    if not content.strip():
+        return None
+    try:
+        return from_json(content, allow_inf_nan=False)
+    except ValueError:
+        pass
+    try:
+        return content.decode(response.charset_encoding or "utf-8", "replace")
+    except LookupError:
+        return content.decode("utf-8", "replace")
+
+
+def _scrubbed(value: Any, secrets: Sequence[str]) -> Any:
+    """Return `value` with every secret in it, at any depth, blotted out."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, "***")
+        return value
+    if isinstance(value, list):
+        return [_scrubbed(each, secrets) for each in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        return {_scrubbed(name, secrets): _scrubbed(each, secrets) for name, each in fields.items()}
+    return value
+
+
+def _words(body: Any) -> tuple[str | None, str]:
+    """Return the platform's error code, and its words as one text."""
+    if not isinstance(body, dict):
+        return None, _text(body)
+    fields = cast("dict[str, Any]", body)
+    error = fields.get("error")
+    if isinstance(error, dict):
+        inner_code, inner = _words(cast("dict[str, Any]", error))
+        return inner_code or _code(fields.get("code")), inner
+    code = _code(fields.get("code")) or _code(error)
+    for name in _WORDS:
+        if words := _text(fields.get(name)):
+            return code, words
+    rest = {name: value for name, value in fields.items() if name not in _ENVELOPE}
+    return code, _text(rest) or _text(error)
+
+
+def _code(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        return None
+    return str(value)[:200]
+
+
+def _text(value: Any, depth: int = 0) -> str:
+    """Return what an error body says, in whatever shape, as one text."""
+    if value is None or isinstance(value, bool) or depth > 4:
+        return ""
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_text(each, depth + 1) for each in cast("list[Any]", value)[:20])))
+    if isinstance(value, dict):
+        pairs = ((name, _text(each, depth + 1)) for name, each in list(cast("dict[str, Any]", value).items())[:20])
+        return "; ".join(f"{name}: {text}" for name, text in pairs if text)
+    text = str(value)
+    if text.lstrip()[:1] == "<":
+        title = _TITLE.search(text[:10_000])
+        text = f"an HTML page, {title[1].strip()!r}" if title else "an HTML page"
+    return " ".join(text[: 8 * _LONGEST_DETAIL].split())
+
+
+def _request_id_in(body: Any) -> str | None:
+    if not isinstance(body, dict):
+        return None
+    for name in ("traceId", "trace_id", "requestId", "request_id"):
+        value = cast("dict[str, Any]", body).get(name)
+        if isinstance(value, str) and value:
+            return value[:200]
+    return None
+
+
+def _sentence(refusal: Refusal, response: httpx.Response, detail: str, request_id: str | None) -> str:
+    status = response.status_code
+    words = detail if len(detail) <= _LONGEST_DETAIL else detail[:_LONGEST_DETAIL] + " [...]"
+    return (
+        f"{refusal.operation}: {refusal.platform} answered {_named(status)} to {refusal.method} {refusal.path}"
+        + (f": {words.rstrip('.')}" if words else "")
+        + f". {_advice(refusal, response)}"
+        + (f" (request id {request_id})." if request_id else ".")
+    )
+
+
+def _named(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def _advice(refusal: Refusal, response: httpx.Response) -> str:
+    status = response.status_code
+    if 300 <= status < 400:
+        return "Check base_url: the platform sends this request elsewhere, and a credential is not sent along"
+    if status >= 500:
+        later = "It is a fault of the platform: try again later"
+        return later if refusal.repeatable else f"{later}, after a look whether this attempt has had an effect"
+    advice = _ADVICE.get(status, "Correct the request")
+    wait = retry_after_of(response.headers) if status == 429 else None
+    return advice if wait is None else f"Wait {math.ceil(wait)} s, then go on more slowly"

@@ -1,0 +1,114 @@
+"""Everything that a client was told, in one frozen object."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+import httpx
+
+from dialogkit._core.errors import ConfigurationError
+from dialogkit._core.models import DriftHandler
+from dialogkit._core.sending.auth import Auth
+from dialogkit._core.sending.rate_limit import RateLimit, RateLimiter
+from dialogkit._core.sending.retry import RetryPolicy
+
+DEFAULT_TIMEOUT: Final = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Default:
+    """An argument that the client fills in where a call leaves it out, and how users set it."""
+
+    keyword: str
+    """The client's keyword."""
+    env: str
+    """The environment variable that is read when the keyword is not given."""
+    value: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """What one platform is like, as its facade says."""
+
+    name: str
+    """As users write it, for messages."""
+    base_url: str
+    """Where the platform is, unless `base_url` is given."""
+    api_key_env: str
+    """The environment variable that holds the API key, unless `api_key` or `auth` is given."""
+    limits: tuple[RateLimit, ...] = ()
+    """What the platform allows for a credential (and location), unless `rate_limit` is given."""
+    defaults: Mapping[str, Default] = field(default_factory=lambda: MappingProxyType(dict[str, Default]()))
+    """Arguments that the client fills in, under their Python names."""
+    version_header: str | None = None
+    """The header that selects the platform's API version, if there is one."""
+    version: str | None = None
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict[str, str]()))
+    """Further headers of every request."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a `Sender` needs to know. Nothing in it changes; a view of a client has settings of its own."""
+
+    platform: Platform
+    base_url: str
+    auth: Auth = field(repr=False)
+    limiter: RateLimiter | None
+    """`None` lets every request through."""
+    limits: tuple[RateLimit, ...]
+    retry: RetryPolicy
+    on_drift: DriftHandler = field(repr=False)
+    timeout: float = DEFAULT_TIMEOUT
+    deadline: float | None = None
+    strict: bool = False
+    allow_insecure: bool = False
+
+    def __post_init__(self) -> None:
+        check_seconds("timeout", self.timeout)
+        check_seconds("deadline", self.deadline)
+        url = check_url(self.base_url, allow_insecure=self.allow_insecure)
+        if url.userinfo or url.query or url.fragment or "?" in self.base_url or "#" in self.base_url:
+            raise ConfigurationError(
+                "base_url must be a scheme, a host and perhaps a path: no user name, password, query or fragment"
+            )
+
+
+def check_seconds(name: str, value: float | None) -> None:
+    """Raise `ConfigurationError` unless `value` is a positive number or `None`."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ConfigurationError(f"{name} must be a positive number of seconds, not {value!r}")
+
+
+def check_url(url: str, *, allow_insecure: bool) -> httpx.URL:
+    """Return `url` parsed; raise `ConfigurationError` unless it is safe to send a credential there.
+
+    Plain http is accepted to this machine only, unless `allow_insecure`.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError, ValueError):
+        raise ConfigurationError("the URL cannot be read; it should look like https://api.example.com") from None
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise ConfigurationError("the URL must begin with https:// and name a host, like https://api.example.com")
+    if parsed.scheme == "http" and not allow_insecure and not _is_this_machine(parsed.host):
+        raise ConfigurationError(
+            f"the URL http://{parsed.netloc.decode()} is not encrypted, and everyone on the way could read what is "
+            "sent: use https://, or pass allow_insecure=True if you are sure"
+        )
+    return parsed
+
+
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

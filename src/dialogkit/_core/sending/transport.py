@@ -1,0 +1,237 @@
+"""From a request to its answer over the network, and the truth about what went wrong on the way.
+
+A `Connection` is the pool that a client and its views share. Whatever the libraries beneath raise leaves it as a
+`TransportFailure`, which says the one thing that decides about a repetition: may the request have reached the server?
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable
+from typing import Final, cast
+
+import httpx
+
+from dialogkit._core.errors import ConfigurationError
+from dialogkit._core.sending.transport_failure import TransportFailure, failure_from, is_transport_error
+
+__all__ = ["Connection", "TransportFailure", "failure_from"]
+
+MAX_REDIRECTS: Final = 5
+_FOLLOWED_METHODS: Final = frozenset({"GET", "HEAD"})
+# What may be told to another origin. Everything else might be a credential, or name the account.
+_NEUTRAL_HEADERS: Final = frozenset({"accept", "accept-encoding", "connection", "host", "range", "user-agent"})
+
+
+class Connection:
+    """Sends requests, over a connection pool of its own or over a given `httpx.AsyncClient`.
+
+    Nothing is opened before the first request. From then on the connection belongs to the event loop (under trio: the
+    run) of that request, because sockets do.
+
+    Args:
+        http_client: Sends the requests in place of an own pool. It is never closed here.
+
+    Raises:
+        ConfigurationError: `http_client` is not an `httpx.AsyncClient`.
+    """
+
+    __slots__ = ("_client", "_given", "_home", "_seconds", "_timeout", "closed")
+
+    def __init__(self, http_client: httpx.AsyncClient | None = None) -> None:
+        if http_client is not None and not isinstance(http_client, httpx.AsyncClient):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"http_client takes an httpx.AsyncClient, not {type(http_client).__name__}: this client is async only."
+            )
+        self._given = http_client
+        self._client: httpx.AsyncClient | None = None
+        self._home: object = None
+        self._seconds: float | None = None
+        self._timeout: dict[str, float] = {}
+        self.closed = False
+
+    async def send(self, request: httpx.Request, *, timeout: float) -> httpx.Response:
+        """Send `request` and return its answer once the headers are there; the body is not read yet.
+
+        Redirects of GET and HEAD are followed, five at most; credentials do not follow to another origin. Any other
+        redirect is returned as it is.
+
+        Args:
+            request: What to send.
+            timeout: Seconds to get a connection, then for each write, then for each piece of the answer.
+
+        Raises:
+            TransportFailure: No answer came.
+            ConfigurationError: The connection is closed, or belongs to another event loop.
+        """
+        client = self._usable_client()
+        if timeout != self._seconds:
+            self._seconds = timeout
+            self._timeout = {"connect": timeout, "read": timeout, "write": timeout, "pool": timeout}
+        request.extensions["timeout"] = self._timeout
+        try:
+            response = await client.send(request, stream=True, follow_redirects=False)
+            if response.next_request is None or request.method not in _FOLLOWED_METHODS:
+                return response
+            return await self._follow(client, response)
+        except Exception as exc:
+            if isinstance(exc, RuntimeError) and client.is_closed:  # a given client that its owner has closed
+                raise ConfigurationError(_CLOSED) from None
+            if not is_transport_error(exc):
+                raise
+            failure = failure_from(exc)
+        # Raised here and not above, where it would carry the libraries' frames along, whose locals show the headers.
+        raise failure
+
+    async def read(self, response: httpx.Response) -> bytes:
+        """Return the whole body of `response`, decompressed, and give its connection back.
+
+        Raises:
+            TransportFailure: The body broke off, stalled or could not be decompressed.
+        """
+        try:
+            return await response.aread()
+        except BaseException as exc:
+            await _discard(response)
+            if not isinstance(exc, Exception) or not is_transport_error(exc):
+                raise
+            failure = failure_from(exc, answered=True)
+        raise failure
+
+    async def aclose(self) -> None:
+        """Close the pool, if there is one; the connection cannot be used any more. Closing twice is fine.
+
+        Raises:
+            ConfigurationError: The pool belongs to another event loop that is still alive. Close it there.
+        """
+        if self.closed:
+            return
+        client = self._client
+        if client is None or client is self._given:
+            self.closed = True
+            return
+        here = _current_loop()
+        if here is not self._home and _is_alive(self._home):
+            raise ConfigurationError(
+                "This client belongs to another event loop that is still running: close it there, with `aclose()` or at "
+                "the end of its `async with`."
+            )
+        self.closed = True
+        self._client = None
+        if here is self._home:
+            await client.aclose()
+        elif isinstance(self._home, asyncio.AbstractEventLoop):
+            # The loop has ended and took the sockets with it; what is left is to settle the libraries' books.
+            with contextlib.suppress(RuntimeError):
+                await client.aclose()
+
+    def _usable_client(self) -> httpx.AsyncClient:
+        """Return the client for this event loop, opening it on first use."""
+        here = _current_loop()
+        if here is self._home and self._client is not None and not self.closed:
+            return self._client
+        if self.closed:
+            raise ConfigurationError(_CLOSED)
+        if self._home is not None:
+            raise ConfigurationError(
+                "This client was first used in another event loop, where its connections live. Use one client per event "
+                "loop: create it inside the function that `asyncio.run()` runs, or in the lifespan of your application."
+            )
+        if here is None:
+            raise ConfigurationError("This client works in asyncio and trio event loops, and none of them is running.")
+        self._client = self._given or _open_client(under_asyncio=isinstance(here, asyncio.AbstractEventLoop))
+        self._home = here
+        return self._client
+
+    async def _follow(self, client: httpx.AsyncClient, response: httpx.Response) -> httpx.Response:
+        for _ in range(MAX_REDIRECTS):
+            request = response.next_request
+            if request is None:
+                break
+            if _origin(request.url) != _origin(response.url):
+                for name in [name for name in request.headers if name not in _NEUTRAL_HEADERS]:
+                    del request.headers[name]
+            await self.read(response)
+            # A client's own `auth` is for the origin that it was meant for.
+            response = await client.send(request, stream=True, auth=None, follow_redirects=False)
+        return response
+
+
+_CLOSED: Final = "This client is closed: create a new one."
+_CLOSING: Final = 5  # seconds that a peer may take to say goodbye when its answer is left early
+
+
+async def _discard(response: httpx.Response) -> None:
+    """Give up the rest of `response`, also while the caller is being cancelled."""
+    import anyio  # noqa: PLC0415 - only needed when something has gone wrong
+
+    # What goes wrong here is of no interest beside what has already gone wrong.
+    with anyio.move_on_after(_CLOSING, shield=True), contextlib.suppress(httpx.HTTPError):
+        await response.aclose()
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _current_loop() -> object:
+    """Return the running asyncio loop, the token of the running trio loop, or `None`."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return _trio_token()
+
+
+def _trio_token() -> object:
+    if "trio" not in sys.modules:
+        return None
+    import trio  # noqa: PLC0415 - it is loaded
+
+    try:
+        return trio.lowlevel.current_trio_token()
+    except RuntimeError:
+        return None
+
+
+def _is_alive(home: object) -> bool:
+    """Tell whether the event loop `home` can still run something."""
+    if isinstance(home, asyncio.AbstractEventLoop):
+        return not home.is_closed()
+    import trio  # noqa: PLC0415 - it is loaded
+
+    try:
+        cast("trio.lowlevel.TrioToken", home).run_sync_soon(int)
+    except trio.RunFinishedError:
+        return False
+    return True
+
+
+class _NoCookies(httpx.Cookies):
+    """Takes no cookie from an answer: a client serves many accounts, and no session may leak between them."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        pass
+
+
+_NO_COOKIES: Final = _NoCookies()
+
+
+class _Client(httpx.AsyncClient):
+    @property
+    def cookies(self) -> httpx.Cookies:
+        return _NO_COOKIES
+
+
+def _open_client(*, under_asyncio: bool) -> httpx.AsyncClient:
+    # Imported on first use, so that importing the package does not load a second HTTP stack.
+    from dialogkit._core.sending.proxies import proxy_mounts  # noqa: PLC0415
+
+    make: Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]
+    if under_asyncio:
+        from dialogkit._core.sending.aiohttp_transport import asyncio_transport as make  # noqa: PLC0415
+    else:
+        from dialogkit._core.sending.trio_transport import TrioTransport as make  # noqa: PLC0415
+    # The client would read more from the environment than proxies, so it reads nothing, and proxies are mounted here.
+    return _Client(transport=make(None), mounts=proxy_mounts(make), trust_env=False)
