@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal, cast
 
 from openapi_python_client.parser.bodies import Body
@@ -188,10 +189,12 @@ def _open_member(document: Document, usage: Usage, union: Union) -> Model:
     fields: list[Field] = []
     for wire, found in _member_fields(document, union):
         if wire == union.tag.wire:
-            fields.append(_with(found[0], kind=Plain("str"), required=True))
+            fields.append(replace(found[0], type=Plain("str"), required=True))
         elif len(found) == len(union.members):
-            same = all(field.type == found[0].type for field in found)
-            fields.append(_with(found[0], kind=found[0].type if same else ANY, required=False))
+            kind = found[0].type if all(field.type == found[0].type for field in found) else ANY
+            words = {field.description for field in found}
+            description = words.pop() if len(words) == 1 else ""
+            fields.append(replace(found[0], type=kind, required=False, description=description))
     return Model(
         name=union.open_member,
         description=f"A member of `{union.name}` whose `{union.tag.python}` is newer than this package.",
@@ -201,32 +204,16 @@ def _open_member(document: Document, usage: Usage, union: Union) -> Model:
     )
 
 
-def _with(field: Field, *, kind: Type, required: bool, schema: JsonObject | None = None) -> Field:
-    return Field(
-        wire=field.wire,
-        python=field.python,
-        type=kind,
-        required=required,
-        description=field.description,
-        schema=field.schema if schema is None else schema,
-        secret=field.secret,
-        from_client=field.from_client,
-        deprecated=field.deprecated,
-    )
-
-
-def union_arguments(document: Document, name: str, schema: JsonObject) -> Iterator[Field]:
+def _union_arguments(document: Document, name: str, schema: JsonObject) -> Iterator[Field]:
     """The arguments for a body that is one of several objects: the properties of all of them."""
     union = _union(document, name, schema)
     for wire, found in _member_fields(document, union):
         required = len(found) == len(union.members) and all(field.required for field in found)
         # The tag as it is in the members is one constant each; together they are an open set of known values.
         kind = one_of(*(field.type for field in found), *([Plain("str")] if wire == union.tag.wire else []))
-        same = all(field.description == found[0].description for field in found)
-        field = _with(found[0], kind=kind, required=required, schema=found[0].schema if same else {})
-        if not same and wire != union.tag.wire:
-            words = dict.fromkeys(field.description for field in found)
-            field = Field(**{**field.__dict__, "description": " Or: ".join(words)})
+        words = list(dict.fromkeys(field.description for field in found))
+        schema = found[0].schema if len(words) == 1 else {}
+        field = replace(found[0], type=kind, required=required, schema=schema, description=" Or: ".join(words))
         yield field
 
 
@@ -331,14 +318,12 @@ class _Builder:
         name = str(schema.get("$ref", "")).removeprefix(SCHEMA_PREFIX)
         kind = component_kind(target)
         if kind == "union":
-            for field in union_arguments(self.document, name, target):
+            for field in _union_arguments(self.document, name, target):
                 yield Argument(field=field, place="body")
         elif kind == "model":
             required = required_properties(self.document, target)
             for wire, raw in merged_properties(self.document, target).items():
-                yield Argument(
-                    field=property_field(self.document, wire, raw, required=wire in required), place="body"
-                )
+                yield Argument(field=property_field(self.document, wire, raw, required=wire in required), place="body")
         else:
             field = property_field(self.document, "body", schema, required=self.body.prop.required)
             yield Argument(field=field, place="body", whole_body=True)
@@ -346,8 +331,13 @@ class _Builder:
     def _encoding(self) -> Literal["json", "form", "multipart"]:
         if self.body is None:
             return "json"
-        encodings: dict[str, Literal["form", "multipart"]] = {"data": "form", "files": "multipart"}
-        return encodings.get(str(self.body.body_type), "json")
+        match self.body.content_type.get_untrusted_value():
+            case "application/x-www-form-urlencoded":
+                return "form"
+            case "multipart/form-data":
+                return "multipart"
+            case _:
+                return "json"
 
     def _result(self) -> tuple[Type | None, Literal["json", "text", "bytes", "none"]]:
         _, response = success(self.document, self.raw)
@@ -377,5 +367,3 @@ def _events(document: Document) -> Iterator[Event]:
         for media in as_object(body.get("content")).values():
             reference = str(as_object(as_object(media).get("schema")).get("$ref", ""))
             yield Event(name=str(name), model=reference.removeprefix(SCHEMA_PREFIX))
-
-

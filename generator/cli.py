@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from generator.build import build
 from generator.document import Document, Finding, load
@@ -36,18 +37,22 @@ def main(arguments: Sequence[str] | None = None, *, root: Path | None = None) ->
     for vendor in vendors:
         name = f"openapi/{vendor}.yaml"
         if not (root / name).is_file():
-            print(f"{name} does not exist.", file=sys.stderr)
+            _say(f"{name} does not exist.", sys.stderr)
             failed = True
             continue
         document = load(root / name, name)
         files, findings = generate(document, root / "pyproject.toml")
         for line in sorted(document.describe(finding) for finding in set(findings)):
-            print(line, file=sys.stderr)
+            _say(line, sys.stderr)
         failed = failed or bool(findings)
         outputs[root / "src" / "dialogkit" / vendor / "_generated"] = files
     if failed:
         return 1
     return _check(outputs, root) if options.check else _write(outputs, root)
+
+
+def _say(line: str, stream: TextIO | None = None) -> None:
+    (stream or sys.stdout).write(f"{line}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,12 +65,12 @@ def _parser() -> argparse.ArgumentParser:
 def _check(outputs: dict[Path, dict[str, str]], root: Path) -> int:
     changed = [folder / name for folder, files in outputs.items() for name in changed_files(files, folder)]
     for path in changed:
-        print(f"{path.relative_to(root).as_posix()} is not what its document says: run `make generate`.")
+        _say(f"{path.relative_to(root).as_posix()} is not what its document says: run `make generate`.")
     return 1 if changed else 0
 
 
 def _write(outputs: dict[Path, dict[str, str]], root: Path) -> int:
     for folder, files in outputs.items():
         changed = write_files(files, folder)
-        print(f"{folder.relative_to(root).as_posix()}: {len(files)} files, {len(changed)} changed")
+        _say(f"{folder.relative_to(root).as_posix()}: {len(files)} files, {len(changed)} changed")
     return 0

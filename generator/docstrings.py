@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from dialogkit._core.errors import status_error_class
-from generator.model import Argument, Operation
+from generator.model import Argument, Field, Operation
 from generator.pytypes import literal
 from generator.schemas import LIMIT_KEYS
 
@@ -23,6 +23,15 @@ _RETRY = {
     "idempotent": "Safe to repeat: twice is the same as once.",
     "never-after-sent": "Not repeated once it was sent: twice may be twice.",
 }
+
+
+_CODE = re.compile(r"`([^`\s]+)`")
+
+
+def in_python_spelling(text: str, fields: Iterable[Field]) -> str:
+    """Call properties and parameters by their Python names where prose mentions them in backticks."""
+    names = {field.wire: field.python for field in fields}
+    return _CODE.sub(lambda found: f"`{names.get(found[1], found[1])}`", text)
 
 
 def sentence(text: str) -> str:
@@ -208,14 +217,15 @@ def _facts(operation: Operation) -> str:
 def function(operation: Operation, indent: str = "    ") -> str:
     """Make a generated function's docstring."""
     inner = indent + "    "
+    fields = [argument.field for argument in operation.arguments]
     lines = paragraphs(operation.summary, indent)
     if operation.deprecated:
         lines += ["", *paragraphs("Deprecated: the platform keeps this for older programs only.", indent)]
     if operation.description:
-        lines += ["", *paragraphs(sentence(operation.description), indent)]
+        lines += ["", *paragraphs(in_python_spelling(sentence(operation.description), fields), indent)]
     lines += ["", f"{indent}Args:", *_entry("client", "What sends the call: a client or one of its namespaces.", inner)]
     for argument in operation.arguments:
-        lines += _entry(argument.field.python, argument_text(argument), inner)
+        lines += _entry(argument.field.python, in_python_spelling(argument_text(argument), fields), inner)
     if operation.items:
         lines += _entry("resume", "The cursor of an earlier page: continue after it.", inner)
     if operation.reports_progress:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal[
-    "any", "str", "int", "float", "bool", "none", "datetime", "date", "unix-ms", "unix-s", "file", "bytes"
-]
+Kind = Literal["any", "str", "int", "float", "bool", "none", "datetime", "date", "unix-ms", "unix-s", "file", "bytes"]
 Side = Literal["request", "response", "both"]
 
 

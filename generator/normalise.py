@@ -44,5 +44,5 @@ def _normalise_response(response: JsonObject) -> JsonObject:
 
 
 def _media_type(media_type: str) -> str:
-    readable = media_type.startswith("text/") or media_type.split(";")[0].strip().endswith("json")
+    readable = media_type.startswith("text/") or media_type.partition(";")[0].strip().endswith("json")
     return media_type if readable else "application/octet-stream"

@@ -58,7 +58,7 @@ def parse(document: Document) -> tuple[Parsed | None, list[Finding]]:
     """Parse a linted document. Whatever the parser complains about is a finding."""
     config = Config.from_sources(
         ConfigFile(literal_enums=True, post_hooks=[]),
-        MetaType.NONE,
+        MetaType("none"),
         document_source=Path(document.name),
         file_encoding="utf-8",
         overwrite=False,
@@ -72,7 +72,7 @@ def parse(document: Document) -> tuple[Parsed | None, list[Finding]]:
         errors.extend(collection.parse_errors)
     if errors:
         return None, [_finding(error) for error in errors]
-    endpoints = {e.name: e for tag in data.endpoint_collections_by_tag.values() for e in tag.endpoints}
+    endpoints = {str(e.name): e for tag in data.endpoint_collections_by_tag.values() for e in tag.endpoints}
     models = {str(model.class_info.name): model for model in data.models}
     return Parsed(
         document=document,

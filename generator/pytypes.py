@@ -21,7 +21,6 @@ from generator.model import (
     Side,
     Type,
     Union,
-    names_in,
 )
 
 _PLAIN = {"any": "Any", "str": "str", "int": "int", "float": "float", "bool": "bool", "none": "None"}
@@ -44,8 +43,6 @@ def literal(value: Any) -> str:
     """Write a value as Python code, with double quotes."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(literal(item) for item in value)}]"  # pyright: ignore
     return repr(value)
 
 
@@ -86,8 +83,7 @@ def in_model(value: Type, side: Side, *, shadowed: frozenset[str] = frozenset())
             case Constant(value=constant):
                 return f"Literal[{literal(constant)}]"
             case ListOf(item=item, limits=limits):
-                name = builtin("list") if side == "response" else "ListOf"
-                name = f"{name}[{write(item)}]"
+                name = f"{builtin('list')}[{write(item)}]"
                 return f"Annotated[{name}, Field({limits_call(limits)})]" if limits else name
             case MapOf(value=inner):
                 return f"{builtin('dict')}[{builtin('str')}, {write(inner)}]"
@@ -99,7 +95,7 @@ def in_model(value: Type, side: Side, *, shadowed: frozenset[str] = frozenset())
     return write(value)
 
 
-def as_result(value: Type) -> str:
+def as_result(value: Type) -> str:  # noqa: PLR0911 - one case per type
     """Write a type as what a function returns."""
     match value:
         case Named(name=name):
@@ -179,8 +175,3 @@ class Signatures:
                 )
             case _:
                 return isinstance(value, Constant)
-
-
-def mentions(value: Type) -> set[str]:
-    """The components that a type mentions."""
-    return names_in(value)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from generator.naming import constant_name
 from generator.order import needs
 from generator.pytypes import Signatures, as_result, in_model, literal, literals
 from generator.renderfields import field_lines, rule_lines
+
+_OPEN_VALUE = re.compile(r"Literal\[[^\n]*\| (?:str|int)\b")
 
 
 @dataclass(frozen=True)
@@ -41,36 +45,50 @@ def render(document: Document, package: Package) -> dict[str, str]:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(
-        document=document,
-        title=as_object(document.data.get("info")).get("title", document.vendor),
-        plain=docstrings.plain,
-        docstring=docstrings.function,
-        literal=literal,
-        constant_name=constant_name,
-        returns=_returns,
-        parameters=lambda operation: list(_parameters(operation, signatures)),
-        operation_arguments=lambda operation: list(_operation_arguments(operation)),
-        call_arguments=_call_arguments,
-    )
-    files = {
-        "__init__.py": environment.get_template("init.py.jinja").render(),
-        "models.py": environment.get_template("models.py.jinja").render(
-            components=[_entry(component, package) for component in package.components]
-        ),
+    context: dict[str, Any] = {
+        "document": document,
+        "title": as_object(document.data.get("info")).get("title", document.vendor),
+        "plain": docstrings.plain,
+        "docstring": docstrings.function,
+        "literal": literal,
+        "constant_name": constant_name,
+        "returns": _returns,
+        "parameters": partial(_parameters, signatures=signatures),
+        "operation_arguments": _operation_arguments,
+        "call_arguments": _call_arguments,
     }
-    functions = environment.get_template("functions.py.jinja")
-    for module in package.modules:
-        files[f"{module.name}.py"] = functions.render(module=module, uses_models=_uses_models(module, signatures))
+
+    def module(template: str, **more: Any) -> str:
+        return environment.get_template(template).render(**context, **more)
+
+    models = [_entry(component, package) for component in package.components]
+    files = {"__init__.py": module("init.py.jinja")}
+    files["models.py"] = module(
+        "models.py.jinja",
+        components=models,
+        has_open_values=any(_OPEN_VALUE.search("\n".join((entry.definition, *entry.fields))) for entry in models),
+    )
+    for each in package.modules:
+        code = "\n".join(_annotations(each, signatures))
+        files[f"{each.name}.py"] = module(
+            "functions.py.jinja",
+            module=each,
+            uses_models="models." in code,
+            has_open_values=bool(_OPEN_VALUE.search(code)),
+        )
     if package.events:
-        files["webhooks.py"] = environment.get_template("webhooks.py.jinja").render(
-            events=package.events, description=package.events_description
+        files["webhooks.py"] = module(
+            "webhooks.py.jinja", events=package.events, description=package.events_description
         )
     return files
 
 
 def _entry(component: Component, package: Package) -> _Entry:
-    text = docstrings.plain(component.description, "    " if isinstance(component, Model) else "")
+    if isinstance(component, Model):
+        prose = docstrings.in_python_spelling(component.description, component.fields)
+        text = docstrings.plain(prose, "    ")
+    else:
+        text = docstrings.plain(component.description)
     match component:
         case Model():
             early = {needed for needed in needs(component) if (component.name, needed) in package.early}
@@ -124,12 +142,15 @@ def _annotation(argument: Argument, signatures: Signatures) -> str:
     field = argument.field
     annotation = signatures.argument(field.type)
     if field.from_client:
-        return f"{annotation} | None = None"
+        return f"{annotation.removesuffix(' | None')} | None = None"
     if field.required:
         return annotation
     if argument.place == "body":
-        return "Any = OMIT" if annotation == "Any" else f"{annotation} | Omit = OMIT"
-    return "Any = None" if annotation == "Any" else f"{annotation} | None = None"
+        if annotation == "Any":
+            return "Any = OMIT"
+        base = annotation.removesuffix(" | None")
+        return f"{base} | Omit{annotation[len(base) :]} = OMIT"
+    return "Any = None" if annotation == "Any" else f"{annotation.removesuffix(' | None')} | None = None"
 
 
 def _operation_arguments(operation: Operation) -> Iterator[tuple[str, str]]:
@@ -189,10 +210,9 @@ def _call_arguments(operation: Operation) -> str:
     return ", ".join([*parts, "options=options"])
 
 
-def _uses_models(module: Module, signatures: Signatures) -> bool:
-    code: list[Any] = []
+def _annotations(module: Module, signatures: Signatures) -> Iterator[str]:
     for operation in module.operations:
-        code += [_returns(operation), *_parameters(operation, signatures), *_operation_arguments(operation)]
-    return any("models." in str(part) for part in code)
-
-
+        yield _returns(operation)
+        yield from _parameters(operation, signatures)
+        for _, value in _operation_arguments(operation):
+            yield value

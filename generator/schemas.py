@@ -56,7 +56,7 @@ def type_of(schema: Any) -> Type:
     return _single(schema)
 
 
-def _single(schema: JsonObject) -> Type:
+def _single(schema: JsonObject) -> Type:  # noqa: PLR0911 - one case per type
     match schema.get("type"):
         case "string":
             return Plain(_STRINGS.get(schema.get("format", ""), "str"), _limits(schema, _LIMITS))

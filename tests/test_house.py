@@ -49,7 +49,9 @@ def may_import(path: Path, imported: str) -> bool:
         return target in {"_core", "__version__"}
     if own in PLATFORMS:
         allowed = {"_core"} if "_generated" in path.parts else {"_core", own}
-        return target in allowed or (("_generated" in path.parts) and imported.startswith(f"dialogkit.{own}._generated"))
+        return target in allowed or (
+            ("_generated" in path.parts) and imported.startswith(f"dialogkit.{own}._generated")
+        )
     if own in {"testing", "fastapi.py"}:
         private = target in {"_core", *PLATFORMS} and any(part.startswith("_") for part in imported.split(".")[1:])
         return not private

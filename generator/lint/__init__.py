@@ -1,5 +1,44 @@
+"""Everything in a document that breaks the rules of openapi/README.md, found in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
 from generator.document import Document, Finding
+from generator.lint.components import check_components
+from generator.lint.extensions import check_extensions
+from generator.lint.names import check_names
+from generator.lint.operations import check_operations
+from generator.lint.parameters import check_parameters
+from generator.lint.references import check_references
+from generator.lint.schemas import check_schemas
+from generator.lint.specification import check_specification
+from generator.lint.unions import check_unions
+
+Rule = Callable[[Document], Iterator[Finding]]
+
+_RULES: tuple[Rule, ...] = (
+    check_references,
+    check_operations,
+    check_parameters,
+    check_schemas,
+    check_components,
+    check_unions,
+    check_extensions,
+    check_names,
+)
 
 
 def lint(document: Document) -> list[Finding]:
-    return list(document.malformed)
+    """Return all findings in a document, sorted by their place."""
+    if document.malformed:
+        return sorted(document.malformed, key=_place)
+    findings = {finding for rule in _RULES for finding in rule(document)}
+    told = {finding.pointer for finding in findings}
+    # The specification's own words come last: what a rule of ours has explained already is not said twice.
+    findings.update(finding for finding in check_specification(document) if finding.pointer not in told)
+    return sorted(findings, key=_place)
+
+
+def _place(finding: Finding) -> tuple[str, str]:
+    return finding.pointer, finding.message

@@ -19,7 +19,10 @@ OLDEST = "3.10"
 
 def find_python(version: str) -> str | None:
     """Return an interpreter of this version, if the machine has one that works."""
-    candidates = [shutil.which(f"python{version}"), *map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))]
+    candidates = [
+        shutil.which(f"python{version}"),
+        *map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python")),
+    ]
     for candidate in filter(None, candidates):
         probe = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False)
         if probe.returncode == 0 and f" {version}." in probe.stdout:
@@ -29,7 +32,9 @@ def find_python(version: str) -> str | None:
 
 def build(target: Path) -> Path:
     """Build the wheel into `target`."""
-    subprocess.run([sys.executable, "-m", "build", "--wheel", "--outdir", str(target), str(ROOT)], check=True, stdout=-3)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(target), str(ROOT)], check=True, stdout=-3
+    )
     (wheel,) = target.glob("*.whl")
     return wheel
 

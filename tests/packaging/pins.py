@@ -7,6 +7,8 @@ from importlib.metadata import distributions
 OWN = {"dialogkit", "pip", "setuptools", "wheel"}
 
 if __name__ == "__main__":
-    print("# The versions that the tests run with. Made by `make pins`.")  # noqa: T201 - the output is the purpose
-    pins = {f"{d.metadata['Name'].lower()}=={d.version}" for d in distributions() if d.metadata["Name"].lower() not in OWN}
-    print("\n".join(sorted(pins)))  # noqa: T201 - as above
+    print("# The versions that the tests run with. Made by `make pins`.")
+    pins = {
+        f"{d.metadata['Name'].lower()}=={d.version}" for d in distributions() if d.metadata["Name"].lower() not in OWN
+    }
+    print("\n".join(sorted(pins)))

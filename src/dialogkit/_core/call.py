@@ -7,7 +7,7 @@ Generated code builds a `Call` and hands it to whatever satisfies `Caller`; ever
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -141,11 +141,11 @@ class Call(Generic[T_co]):
 class Caller(Protocol):
     """What generated functions need: something that turns a call into its result."""
 
-    async def call(self, call: Call[T], /) -> T:
+    def call(self, call: Call[T], /) -> Coroutine[Any, Any, T]:
         """Send `call` and return its decoded result."""
         ...
 
-    async def open(self, call: Call[ByteStream], /) -> ByteStream:
+    def open(self, call: Call[ByteStream], /) -> Coroutine[Any, Any, ByteStream]:
         """Send `call` and return its answer as an open stream of bytes, which the caller closes."""
         ...
 

@@ -29,7 +29,8 @@ from dialogkit._core.callbacks import Guarded
 from dialogkit._core.content_disposition import suggested_filename
 from dialogkit._core.errors import APIConnectionError, APITimeoutError, InvalidArgumentError
 from dialogkit._core.models import ResponseInfo
-from dialogkit._core.sending.transport import Connection, failure_from
+from dialogkit._core.sending.transport import Connection
+from dialogkit._core.sending.transport_failure import TransportFailure, failure_from, is_transport_error
 
 P = ParamSpec("P")
 
@@ -151,11 +152,16 @@ class ByteStream(AsyncIterator[bytes]):
 
     async def _next(self) -> bytes:
         """Return the next piece, and `b""` at the end."""
+        failure: TransportFailure | None = None
+        chunk = b""
         try:
             chunk = await anext(self._chunks, b"")
-        except httpx.HTTPError as exc:
-            failure = failure_from(exc)
-            raise self._broken(failure.reason, timed_out=failure.timed_out) from exc
+        except Exception as exc:
+            if not is_transport_error(exc):
+                raise
+            failure = failure_from(exc, answered=True)
+        if failure is not None:  # raised here, so that the libraries' frames do not come along
+            raise self._broken(failure.reason, timed_out=failure.timed_out)
         self._count += len(chunk)
         if not chunk and self.size is not None and self._count != self.size:
             raise self._broken("the connection ended early")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
-from typing import Annotated, Any, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, TypeAlias, cast
 
 import pydantic_core
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic.alias_generators import to_camel
-
-T = TypeVar("T")
 
 
 class Model(BaseModel):
@@ -79,14 +77,6 @@ IsoDateTime: TypeAlias = Annotated[datetime | str, Field(union_mode="left_to_rig
 """A date and time to send. What a platform answers becomes a `datetime` where it is written as ISO 8601."""
 IsoDate: TypeAlias = Annotated[date | str, Field(union_mode="left_to_right")]
 """A date to send. What a platform answers becomes a `date` where it is written as ISO 8601."""
-
-
-def _tuple_to_list(value: Any) -> Any:
-    return list(cast(tuple[Any, ...], value)) if isinstance(value, tuple) else value
-
-
-ListOf: TypeAlias = Annotated[list[T], BeforeValidator(_tuple_to_list)]
-"""A list to send; strict validation, which tells a list from a string, takes a tuple too."""
 
 
 def _joined(values: Iterable[Any]) -> str:

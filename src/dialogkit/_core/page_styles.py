@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Protocol, cast
 
+from pydantic import TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 
@@ -260,8 +261,8 @@ def _milliseconds(value: Any) -> int | None:
         return number
     if isinstance(value, str):
         try:
-            value = datetime.fromisoformat(value.replace("Z", "+00:00"))
-        except ValueError:
+            value = TypeAdapter(datetime).validate_python(value)
+        except ValidationError:
             return None
     if not isinstance(value, datetime):
         return None

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeAlias, Union, cast, get_args, get_origin
 from pydantic import AliasChoices, BaseModel, Discriminator, Tag, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-Path: TypeAlias = "tuple[str | int, ...]"
+Path: TypeAlias = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ class Upload:
         return cls(filename, _content_type(content_type, filename), _Stream(stream, size))
 
 
-FileInput: TypeAlias = "Upload | bytes | os.PathLike[str] | tuple[str, bytes]"
+FileInput: TypeAlias = Upload | bytes | os.PathLike[str] | tuple[str, bytes]
 """A file to send: a `pathlib.Path`, bytes, a file name with bytes, or an `Upload` for everything else."""
 
 
@@ -344,8 +344,9 @@ def _measured(upload: Upload, argument: str, operation: str) -> int | None:
         raise _refused(operation, argument, _SPENT)
     try:
         return upload.source.measure()
-    except OSError as exc:
-        raise _refused(operation, argument, f"cannot be read ({exc.strerror}: {upload.filename!r})") from exc
+    except (OSError, ValueError) as exc:
+        reason = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
+        raise _refused(operation, argument, f"cannot be read ({reason}: {upload.filename!r})") from exc
 
 
 def _refused(operation: str, argument: str, why: str) -> InvalidArgumentError:

@@ -60,10 +60,7 @@ class Bots(Namespace):
     set_status = bots.set_bot_status
     list = paginated(bots.list_bots, lambda page: page.bots, SinglePage(total="total"))
 
-    @cached_property
-    def knowledge(self) -> BotKnowledge:
-        """What the bots answer from."""
-        return BotKnowledge(self._client)
+    knowledge = cached_property(BotKnowledge)
 
 
 class Conversations(Namespace):
@@ -139,10 +136,7 @@ class Agents(Namespace):
     # `total_count` ignores the filter, so it cannot end the list.
     search = paginated(agents.search_agents, lambda page: page.agents, StartAfter())
 
-    @cached_property
-    def actions(self) -> AgentActions:
-        """What the agents do beside answering."""
-        return AgentActions(self._client)
+    actions = cached_property(AgentActions)
 
 
 class Generations(Namespace):

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final, cast
 
 import aiohttp
 import anyio
@@ -28,10 +28,18 @@ _KEEPALIVE_SECONDS: Final = 4.0
 _PIECE: Final = 64 * 1024  # bytes; as much as aiohttp's writer takes without waiting for the network
 _AUTO_HEADERS: Final = ("Accept", "Accept-Encoding", "User-Agent")
 _AIOHTTP_ERRORS: Final = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
+# What aiohttp raises before it has a connection for the request.
+_UNSENT: Final[tuple[tuple[tuple[type[Exception], ...], type[httpx.TransportError]], ...]] = (
+    ((aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError), httpx.ProxyError),
+    ((aiohttp.ClientConnectorError, aiohttp.ClientSSLError), httpx.ConnectError),
+    ((aiohttp.ConnectionTimeoutError,), httpx.ConnectTimeout),
+    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), httpx.UnsupportedProtocol),
+    ((ValueError,), httpx.LocalProtocolError),
+)
 
 
 def asyncio_transport(proxy: httpx.Proxy | None = None) -> httpx.AsyncBaseTransport:
-    """Return the transport for direct connections, or for `proxy`; aiohttp speaks only to plain HTTP proxies."""
+    """Return the transport for direct connections or for `proxy`; aiohttp knows only plain HTTP proxies well."""
     if proxy is None or proxy.url.scheme == "http":
         return AiohttpTransport(proxy)
     return httpx.AsyncHTTPTransport(proxy=proxy)
@@ -47,32 +55,212 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def __init__(self, proxy: httpx.Proxy | None = None) -> None:
         self._proxy = None if proxy is None else _with_credentials(proxy)
         self._session: aiohttp.ClientSession | None = None
-        self._ssl: ssl.SSLContext | bool = True
+        self._tls: ssl.SSLContext | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request`; the answer's body is not read yet."""
         session = self._session or self._open()
-        url = request.url
-        encrypted = url.scheme == "https"
-        if encrypted and self._ssl is True:
-            self._ssl = httpx.create_ssl_context()
         timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
-        headers = _headers(request)
-        content = request.stream
-        body: _Body | None = None
-        data: bytes | AsyncIterator[bytes] | None
-        if isinstance(content, httpx.ByteStream) and len(request.content) <= _PIECE:
-            data = request.content or None
-        else:
-            body = _Body(request, timeouts)
-            data = body.pieces()
-            headers.pop("Transfer-Encoding", None)  # aiohttp sets it
-        options: dict[str, Any] = {
-            "headers": headers,
-            "data": data,
-            "skip_auto_headers": _absent(headers, request.method),
-            "allow_redirects": False,
-            "timeout": _client_timeout(timeouts.get("connect"), timeouts.get("read")),
-            "ssl": self._ssl if encrypted else True,
-            "proxy": self._proxy,
-        }
+        body = _Body.of(request, timeouts.get("write"))
+        failure: Exception
+        try:
+            if body is None:
+                return _answer(await self._attempt(session, request, request.content, timeouts))
+            with body.stall:
+                return _answer(await self._attempt(session, request, body.pieces(), timeouts))
+            failure = httpx.WriteTimeout("The request's body was not taken in time.")
+        except httpx.TransportError as exc:
+            failure = exc
+        except (*_AIOHTTP_ERRORS, ValueError) as exc:
+            failure = _failure(exc, tunnelled=self._proxy is not None and request.url.scheme == "https")
+            failure.__cause__ = exc
+        # What the source of the body has raised is the truth behind whatever aiohttp made of it.
+        raise failure if body is None or body.error is None else body.error
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _attempt(
+        self,
+        session: aiohttp.ClientSession,
+        request: httpx.Request,
+        content: bytes | AsyncIterator[bytes],
+        timeouts: dict[str, float | None],
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        url = request.url
+        headers = CIMultiDict([(name.decode("ascii"), value.decode()) for name, value in request.headers.raw])
+        headers.pop("Transfer-Encoding", None)  # aiohttp sets it for a body of unknown length
+        return session.request(
+            request.method,
+            # As a path that is not parsed, the raw path goes out verbatim, even a lone "?" at its end.
+            yarl.URL.build(
+                scheme=url.scheme, authority=url.netloc.decode("ascii"), path=url.raw_path.decode("ascii"), encoded=True
+            ),
+            headers=headers,
+            data=content or None,
+            skip_auto_headers=_absent(headers, content or request.method != "GET"),
+            allow_redirects=False,
+            timeout=_client_timeout(timeouts.get("connect"), timeouts.get("read")),
+            ssl=self._tls_context() if url.scheme == "https" else True,
+            server_hostname=request.extensions.get("sni_hostname"),
+            proxy=self._proxy,
+        )
+
+    def _open(self) -> aiohttp.ClientSession:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, keepalive_timeout=_KEEPALIVE_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            response_class=_Response,
+            auto_decompress=False,
+        )
+        return self._session
+
+    def _tls_context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = httpx.create_ssl_context()
+        return self._tls
+
+
+class _Response(aiohttp.ClientResponse):
+    """Marks the point from which on a request may have reached the server.
+
+    What goes wrong while the answer is awaited leaves as an exception of httpx: it tells it from what goes wrong
+    before, and aiohttp, which repeats idempotent requests after errors of its own, does not know it.
+    """
+
+    async def start(self, connection: _Connection) -> aiohttp.ClientResponse:
+        try:
+            return await super().start(connection)
+        except _AIOHTTP_ERRORS as exc:
+            _abort(connection)
+            raise _broken_off(exc) from exc
+        except BaseException:
+            _abort(connection)
+            raise
+
+
+class _AnswerStream(httpx.AsyncByteStream):
+    """The body of an answer, as the network delivers it."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        content = self._response.content
+        try:
+            while chunk := await content.readany():
+                yield chunk
+        except _AIOHTTP_ERRORS as exc:
+            raise _broken_off(exc) from exc
+
+    async def aclose(self) -> None:
+        if not self._response.closed:
+            _abort(self._response.connection)
+            self._response.close()
+
+
+class _Body:
+    """A request body that goes out in pieces, each of which the network must take within the write timeout."""
+
+    __slots__ = ("_length", "_stream", "_timeout", "error", "stall")
+
+    @classmethod
+    def of(cls, request: httpx.Request, timeout: float | None) -> _Body | None:
+        """Return the body of `request` if it has to be watched, and not when it fits into aiohttp's buffer."""
+        if isinstance(request.stream, httpx.ByteStream) and len(request.content) <= _PIECE:
+            return None
+        return cls(request, timeout)
+
+    def __init__(self, request: httpx.Request, timeout: float | None) -> None:
+        length = request.headers.get("Content-Length")
+        self._length = None if length is None else int(length)
+        self._stream = cast("AsyncIterable[bytes]", request.stream)
+        self._timeout = math.inf if timeout is None else timeout
+        self.stall = anyio.CancelScope()
+        """Cancels what it encloses when the network does not take a piece in time."""
+        self.error: Exception | None = None
+        """What the source of the body raised."""
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the body in pieces that are small enough to be waited for."""
+        time = asyncio.get_running_loop().time
+        count = 0
+        try:
+            async for chunk in self._stream:
+                for start in range(0, len(chunk), _PIECE):
+                    piece = chunk[start : start + _PIECE]
+                    count += len(piece)
+                    self._check(count, at_end=False)
+                    self.stall.deadline = time() + self._timeout
+                    yield piece
+                    self.stall.deadline = math.inf
+            self._check(count, at_end=True)
+        except Exception as exc:
+            self.error = exc
+            raise
+        # The rest is in aiohttp's buffer; once that is sent, the read timeout begins to run.
+        self.stall.deadline = time() + 2 * self._timeout
+
+    def _check(self, count: int, *, at_end: bool) -> None:
+        if self._length is not None and (count > self._length or (at_end and count < self._length)):
+            raise httpx.LocalProtocolError(f"The body does not have the {self._length} bytes that were announced.")
+
+
+def _abort(connection: _Connection | None) -> None:
+    """Drop a connection at once: to close it would wait for a stalled server to take the rest of the request."""
+    transport = None if connection is None else connection.transport
+    if transport is not None:
+        transport.abort()
+
+
+def _answer(response: aiohttp.ClientResponse) -> httpx.Response:
+    reason = (response.reason or "").encode("ascii", "replace")
+    return httpx.Response(
+        response.status,
+        headers=response.raw_headers,
+        stream=_AnswerStream(response),
+        extensions={"http_version": b"HTTP/1.1", "reason_phrase": reason},
+    )
+
+
+def _broken_off(exc: Exception) -> httpx.TransportError:
+    """Return what `exc` is in httpx's words, when it came after the request had been sent."""
+    if isinstance(exc, asyncio.TimeoutError):
+        return httpx.ReadTimeout("The server was silent for too long.")
+    if isinstance(exc, (aiohttp.ClientPayloadError, aiohttp.ClientResponseError, aiohttp.ServerDisconnectedError)):
+        return httpx.RemoteProtocolError("The server broke off, or its answer is no valid HTTP.")
+    return httpx.ReadError("The connection broke.")
+
+
+def _failure(exc: Exception, *, tunnelled: bool) -> httpx.TransportError:
+    """Return what `exc` is in httpx's words, when no answer was awaited yet."""
+    for kinds, failure in _UNSENT:
+        if isinstance(exc, kinds):
+            return failure("The request was not sent.")
+    if tunnelled and isinstance(exc, (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
+        return httpx.ProxyError("The proxy dropped the connection.")
+    return httpx.WriteError("The request could not be sent.")
+
+
+@lru_cache(maxsize=64)
+def _client_timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+    # `connect` bounds the wait for a free connection together with the making of a new one.
+    return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read)
+
+
+def _absent(headers: CIMultiDict[str], content: object) -> list[str] | None:
+    """Return the headers that aiohttp would add on its own account."""
+    absent = [name for name in _AUTO_HEADERS if name not in headers]
+    if content and "Content-Type" not in headers:
+        absent.append("Content-Type")
+    return absent or None
+
+
+def _with_credentials(proxy: httpx.Proxy) -> yarl.URL:
+    url = yarl.URL(str(proxy.url))
+    return url if proxy.auth is None else url.with_user(proxy.auth[0]).with_password(proxy.auth[1])

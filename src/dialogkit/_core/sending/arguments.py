@@ -35,16 +35,16 @@ def invalid(operation: str, argument: str, rule: str) -> InvalidArgumentError:
     )
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """Return `value` with every sequence as a list and every mapping as a dict, at any depth, without omissions."""
     if value is None or isinstance(value, str | int | float | bytes | BaseModel):
         return value
     if isinstance(value, Mapping):
-        pairs = cast("Mapping[Any, Any]", value).items()
+        pairs = cast("Mapping[object, object]", value).items()
         return {name: _plain(each) for name, each in pairs if each is not OMIT}
     if isinstance(value, Sequence) and not isinstance(value, bytearray | memoryview):
-        return [_plain(each) for each in cast("Sequence[Any]", value)]
-    return value
+        return [_plain(each) for each in cast("Sequence[object]", value)]
+    return cast("Any", value)
 
 
 def _refused(exc: ValidationError, value: Any, operation: str) -> InvalidArgumentError:
@@ -76,19 +76,18 @@ def _place(complaint: ErrorDetails, value: Any) -> str:
     return path
 
 
-def _item(value: Any, index: int) -> Any:
-    if isinstance(value, list) and index < len(cast("list[Any]", value)):
-        return cast("list[Any]", value)[index]
-    return None
+def _item(value: object, index: int) -> Any:
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    return items[index] if index < len(items) else None
 
 
-def _field(value: Any, name: str) -> Any:
+def _field(value: object, name: str) -> Any:
     """Return a field of a mapping or model under either of its spellings; `OMIT` if it is null, `None` if absent."""
     if isinstance(value, BaseModel):
         found = getattr(value, name, None)
         return OMIT if found is None and name in type(value).model_fields else found
     if isinstance(value, dict):
-        for key, each in cast("dict[Any, Any]", value).items():
+        for key, each in cast("dict[object, object]", value).items():
             if isinstance(key, str) and _loose(key) == _loose(name):
                 return OMIT if each is None else each
     return None
@@ -104,13 +103,15 @@ def _rule(complaint: ErrorDetails) -> str:
         return "is required"
     if kind == "extra_forbidden":
         return "is not an argument of this operation"
-    message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ").removeprefix("Input ").rstrip(".")
+    message = (
+        message.removeprefix("Value error, ").removeprefix("Assertion failed, ").removeprefix("Input ").rstrip(".")
+    )
     # "List should have at most 3 items": what it is said of has been named already
     subject, _, rest = message.partition(" should ")
     return f"should {rest}" if rest and subject.isalpha() else message
 
 
-def _given(value: Any) -> str:
+def _given(value: object) -> str:
     """Say what was given; a text may be a secret or a person's words, so only its type is told."""
     if value is None or isinstance(value, bool | int | float):
         return f", not {value!r}"

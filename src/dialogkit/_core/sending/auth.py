@@ -140,7 +140,7 @@ class BearerAuth:
 
 def _check_token(token: Secret) -> None:
     """Refuse what cannot be a token, without saying what it was."""
-    if not isinstance(token.reveal(), str):
+    if not isinstance(token.reveal(), str):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
         raise ConfigurationError("the API key must be a string")
     if not token.reveal():
         raise ConfigurationError("the API key is empty: pass the key that the platform shows in its settings")

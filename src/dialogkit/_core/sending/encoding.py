@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from functools import lru_cache
+from functools import cache
+from importlib import metadata
 from typing import Any, Final, cast
-from urllib.parse import quote, urlencode
 
 import httpx
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from dialogkit._core.call import OMIT, Call, Operation
-from dialogkit._core.errors import ConfigurationError, InvalidArgumentError
+from dialogkit._core.call import OMIT, Answer, Call, CallOptions, Operation
+from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.pagination import decode_cursor
 from dialogkit._core.sending.arguments import invalid, validate
 from dialogkit._core.sending.settings import Settings, check_url
+from dialogkit._core.sending.writing import header, pairs, path, scalar
 from dialogkit._core.uploads import FileInput, MultipartBody
 
-_VERSION: Final = "0.1.0"
-USER_AGENT: Final = f"dialogkit/{_VERSION} python/{sys.version_info[0]}.{sys.version_info[1]}"
-_ACCEPT: Final = {"json": "application/json", "none": "application/json", "text": "text/plain", "bytes": "*/*", "raw": "*/*"}
-_PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_TRANSPORTS_OWN: Final = frozenset({"host", "connection", "transfer-encoding", "content-length"})
+_ACCEPT: Final[Mapping[Answer, str]] = {
+    "json": "application/json",
+    "none": "application/json",
+    "text": "text/plain",
+    "bytes": "*/*",
+    "raw": "*/*",
+}
+_CONNECTIONS_OWN: Final = frozenset({"host", "connection", "transfer-encoding", "content-length"})
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class BodyStream:
         """Whether it can be sent from its beginning."""
         return self._body.replayable if isinstance(self._body, MultipartBody) else not self._started
 
+    @property
+    def length(self) -> int | None:
+        """Bytes in total, if known."""
+        return self._body.length if isinstance(self._body, MultipartBody) else None
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         self._started = True
         return aiter(self._body)
@@ -59,18 +65,19 @@ class BodyStream:
 class Encoded:
     """A request without its credential, ready to be made anew for each attempt."""
 
-    __slots__ = ("_content", "_headers", "_url", "location_id", "operation")
+    __slots__ = ("_content", "_headers", "_url", "advice", "location_id", "operation")
 
     def __init__(
         self,
         operation: Operation[Any],
         url: httpx.URL,
-        headers: Mapping[str, bytes],
+        headers: dict[str, bytes],
         content: bytes | BodyStream | None,
         location_id: str | None,
     ) -> None:
         self.operation = operation
         self.location_id = location_id
+        self.advice: str | None = None
         self._url = url
         self._headers = headers
         self._content = content
@@ -82,9 +89,13 @@ class Encoded:
 
     def request(self, credential: Mapping[str, str]) -> httpx.Request:
         """Make the request of one attempt; `credential` wins over every other header."""
-        headers = {**self._headers, **{name.lower(): _header(name, value) for name, value in credential.items()}}
-        pairs = [(name.encode("ascii"), value) for name, value in headers.items()]
-        return httpx.Request(self.operation.method, self._url, headers=pairs, content=self._content)
+        headers = self._headers | {name.lower(): value.encode("latin-1") for name, value in credential.items()}
+        return httpx.Request(
+            self.operation.method,
+            self._url,
+            headers=[(name.encode("ascii"), value) for name, value in headers.items()],
+            content=self._content,
+        )
 
     def __repr__(self) -> str:
         return f"<Encoded {self.operation.id}>"
@@ -99,17 +110,37 @@ def encode(call: Call[Any], settings: Settings) -> Encoded:
     """
     operation = call.operation
     filled = _filled(call, settings)
-    path = _path(operation, {**call.path, **filled["path"]})
     query = _query(call, filled["query"])
-    url = settings.base_url.rstrip("/") + path + (f"?{query}" if query else "")
+    url = settings.base_url.rstrip("/") + path(operation.id, operation.path, {**call.path, **filled["path"]})
     kind, content = _body(call, filled["body"])
     return Encoded(
         operation,
-        check_url(url, allow_insecure=settings.allow_insecure),
+        check_url(f"{url}?{query}" if query else url, allow_insecure=settings.allow_insecure),
         _headers(call, settings, kind, content),
         content,
         _location(call, settings),
     )
+
+
+def encode_link(url: str, *, allow_insecure: bool) -> Encoded:
+    """Write down a GET of a complete URL, which nothing is added to.
+
+    Raises:
+        ConfigurationError: The URL is none, or not safe.
+    """
+    target = check_url(url, allow_insecure=allow_insecure)
+    operation = Operation[Any](
+        id="download",
+        method="GET",
+        path=f"{target.scheme}://{target.netloc.decode('ascii')}/...",  # the rest may be as good as a credential
+        retry="safe",
+        answer="bytes",
+        authenticated=False,
+    )
+    headers = {"user-agent": _user_agent(), "accept": "*/*", "accept-encoding": "identity"}
+    encoded = Encoded(operation, target, {name: value.encode() for name, value in headers.items()}, None, None)
+    encoded.advice = "The link may be wrong or have expired: get a new one"
+    return encoded
 
 
 def _filled(call: Call[Any], settings: Settings) -> dict[str, dict[str, Any]]:
@@ -143,39 +174,6 @@ def _location(call: Call[Any], settings: Settings) -> str | None:
     return None if default is None else default.value
 
 
-@lru_cache(maxsize=1024)
-def _template(path: str) -> tuple[str, ...]:
-    """Return a path's template as literal, name, literal, name, ..., literal."""
-    return tuple(_PLACEHOLDER.split(path))
-
-
-def _path(operation: Operation[Any], given: Mapping[str, Any]) -> str:
-    parts = list(_template(operation.path))
-    names = _path_names(parts[1::2], given)
-    for number, name in enumerate(names):
-        parts[2 * number + 1] = _segment(operation.id, name, given.get(name))
-    return "".join(parts)
-
-
-def _path_names(placeholders: list[str], given: Mapping[str, Any]) -> list[str]:
-    """Return the arguments that belong in a template: `{conversationId}` takes `conversation_id`."""
-    known = {name.replace("_", "").lower(): name for name in given}
-    names = [known.pop(each.replace("_", "").replace("-", "").lower(), None) for each in placeholders]
-    rest = iter(known.values())  # those that the document has renamed stand in their order
-    return [name if name is not None else next(rest, each) for name, each in zip(names, placeholders, strict=True)]
-
-
-def _segment(operation: str, name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise invalid(operation, name, f"should be a string, not a value of type {type(value).__name__}")
-    if not value or value in {".", ".."}:
-        raise invalid(operation, name, "should be an id: it stands in the path of the URL, and must not be empty or dots")
-    try:
-        return quote(value, safe="")
-    except UnicodeEncodeError:
-        raise invalid(operation, name, "should be valid Unicode") from None
-
-
 def _query(call: Call[Any], filled: Mapping[str, Any]) -> str:
     operation = call.operation
     given = {name: value for name, value in call.query.items() if value is not None and value is not OMIT}
@@ -186,53 +184,13 @@ def _query(call: Call[Any], filled: Mapping[str, Any]) -> str:
         adapter = operation.query_adapter  # a required argument may be missing
         return "" if adapter is None else _written(operation, adapter, given)
     if operation.query_adapter is None:
-        return _pairs(operation.id, given)
+        return pairs(operation.id, given)
     return _written(operation, operation.query_adapter, given)
 
 
 def _written(operation: Operation[Any], adapter: TypeAdapter[Any], given: Mapping[str, Any]) -> str:
     checked = validate(adapter, given, operation=operation.id)
-    return _pairs(operation.id, adapter.dump_python(checked, mode="json", by_alias=True, exclude_unset=True))
-
-
-def _pairs(operation: str, fields: Mapping[str, Any]) -> str:
-    """Write a query or a form: a list repeats its name, an absent value is left out."""
-    pairs: list[tuple[str, str]] = []
-    for name, value in fields.items():
-        values = cast("list[Any] | tuple[Any, ...]", value) if isinstance(value, list | tuple) else (value,)
-        pairs += [(name, text) for each in values if (text := scalar(operation, name, each)) is not None]
-    try:
-        return urlencode(pairs, quote_via=quote)
-    except UnicodeEncodeError:
-        raise InvalidArgumentError(
-            f"{operation}: a query argument is not valid Unicode. Nothing was sent.", operation=operation, argument="query"
-        ) from None
-
-
-def scalar(operation: str, name: str, value: Any) -> str | None:
-    """Return a value as the text that stands for it in a URL, a form or a header; `None` if there is none."""
-    if value is None or value is OMIT:
-        return None
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return _decimal(operation, name, value)
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    raise invalid(operation, name, f"cannot be written as text: it is of type {type(value).__name__}")
-
-
-def _decimal(operation: str, name: str, value: float) -> str:
-    if value - value != 0.0:  # infinite, or no number
-        raise invalid(operation, name, f"should be a finite number, not {value!r}")
-    if value.is_integer():
-        return str(int(value))
-    text = repr(value)
-    return text if "e" not in text else f"{value:.{17 - int(text.partition('e')[2])}f}".rstrip("0")
+    return pairs(operation.id, adapter.dump_python(checked, mode="json", by_alias=True, exclude_unset=True))
 
 
 def _body(call: Call[Any], filled: Mapping[str, Any]) -> tuple[str | None, bytes | BodyStream | None]:
@@ -241,11 +199,13 @@ def _body(call: Call[Any], filled: Mapping[str, Any]) -> tuple[str | None, bytes
     if isinstance(given, RawBody):
         content = given.content
         return None, content if isinstance(content, bytes) else BodyStream(content)
+    if given is OMIT:
+        if not filled:
+            return None, None
+        given = {}
     if isinstance(given, Mapping):
         fields = {**cast("Mapping[str, Any]", given), **filled}
         given = {name: value for name, value in fields.items() if value is not OMIT}
-    if given is OMIT and not filled:
-        return None, None
     if operation.encoding == "multipart":
         body = _multipart(call, given)
         return body.content_type, BodyStream(body)
@@ -253,7 +213,7 @@ def _body(call: Call[Any], filled: Mapping[str, Any]) -> tuple[str | None, bytes
     value = given if adapter is None else validate(adapter, given, operation=operation.id)
     if operation.encoding == "form":
         plain = value if adapter is None else adapter.dump_python(value, mode="json", by_alias=True, exclude_unset=True)
-        return "application/x-www-form-urlencoded", _pairs(operation.id, plain).encode("ascii")
+        return "application/x-www-form-urlencoded", pairs(operation.id, plain).encode("ascii")
     return "application/json", _json(operation.id, adapter, value)
 
 
@@ -272,26 +232,29 @@ def _multipart(call: Call[Any], given: Any) -> MultipartBody:
     operation = call.operation
     adapter = operation.body_adapter
     checked = given if adapter is None else validate(adapter, given, operation=operation.id)
-    exclude = set(operation.files)
-    fields = cast("Mapping[str, Any]", given)
-    files: list[tuple[str, FileInput]] = []
-    for argument in operation.files:
-        value: Any = fields.get(argument)
-        wire = _wire_name(checked, argument)
-        several = cast("list[FileInput]", value) if isinstance(value, list) else [value]
-        files += [(wire, each) for each in several if each is not None]
-    plain = (
-        {name: value for name, value in fields.items() if name not in exclude}
+    given = cast("Mapping[str, Any]", given)
+    files = [
+        (_wire_name(checked, argument), each)
+        for argument in operation.files
+        for each in _each(given.get(argument))
+        if each is not None
+    ]
+    plain: Mapping[str, object] = (
+        {name: value for name, value in given.items() if name not in operation.files}
         if adapter is None
-        else adapter.dump_python(checked, mode="json", by_alias=True, exclude_unset=True, exclude=exclude)
+        else adapter.dump_python(checked, mode="json", by_alias=True, exclude_unset=True, exclude=set(operation.files))
     )
     texts = [
         (name, text)
         for name, value in plain.items()
-        for each in (value if isinstance(value, list) else [value])
+        for each in _each(value)
         if (text := scalar(operation.id, name, each)) is not None
     ]
-    return MultipartBody(texts, files, call.on_progress, operation=operation.id)
+    return MultipartBody(texts, cast("list[tuple[str, FileInput]]", files), call.on_progress, operation=operation.id)
+
+
+def _each(value: object) -> Sequence[Any]:
+    return cast("Sequence[Any]", value) if isinstance(value, list | tuple) else (value,)
 
 
 def _wire_name(model: object, argument: str) -> str:
@@ -300,23 +263,49 @@ def _wire_name(model: object, argument: str) -> str:
 
 
 def _headers(call: Call[Any], settings: Settings, kind: str | None, content: object) -> dict[str, bytes]:
-    """Return the headers, later ones winning over earlier ones, without the credential."""
+    """Return the headers under lower-case names, without the credential. Later ones win over earlier ones."""
     operation, options, platform = call.operation, call.options, settings.platform
-    headers: dict[str, str] = {
-        "user-agent": USER_AGENT,
+    headers: dict[str, Any] = {
+        "user-agent": _user_agent(),
         "accept": _ACCEPT[operation.answer],
-        # bytes arrive as they are, so that progress and size are those of the file
+        # Files come as they are, so that sizes and progress are the files' own.
         "accept-encoding": "identity" if operation.answer == "bytes" else "gzip, deflate",
+        **{name.lower(): value for name, value in platform.headers.items()},
     }
-    headers |= {name.lower(): value for name, value in platform.headers.items()}
     version = platform.version if options is None or options.api_version is None else options.api_version
     if platform.version_header is not None and version is not None:
         headers[platform.version_header.lower()] = version
     if kind is not None:
         headers["content-type"] = kind
     headers |= _header_arguments(call)
-    if options is not None and options.headers is not None:
-        headers |= _free_headers(operation.id, options.headers)
-    if isinstance(content, BodyStream) and (length := content_length(call, content)) is not None:
-        headers["content-length"] = str(length)
-    return {name: _header(name, value, operation.id) for name, value in headers.items()}
+    for name, value in _free_headers(options).items():
+        if name.lower() in _CONNECTIONS_OWN:
+            raise invalid(operation.id, f"the header {name}", "is made by the connection and cannot be given")
+        headers[name.lower()] = value
+    if isinstance(content, BodyStream) and content.length is not None:
+        headers["content-length"] = str(content.length)
+    return {name: header(operation.id, name, value) for name, value in headers.items()}
+
+
+def _free_headers(options: CallOptions | None) -> Mapping[str, str]:
+    return options.headers if options is not None and options.headers is not None else {}
+
+
+def _header_arguments(call: Call[Any]) -> dict[str, str]:
+    operation = call.operation
+    given = {name: value for name, value in call.headers.items() if value is not None and value is not OMIT}
+    adapter = operation.headers_adapter
+    if adapter is not None:
+        checked = validate(adapter, given, operation=operation.id)
+        given = adapter.dump_python(checked, mode="json", by_alias=True, exclude_unset=True)
+    texts = ((name.lower(), scalar(operation.id, name, value)) for name, value in given.items())
+    return {name: text for name, text in texts if text is not None}
+
+
+@cache
+def _user_agent() -> str:
+    try:
+        version = metadata.version("dialogkit")
+    except metadata.PackageNotFoundError:  # run from a bare checkout
+        version = "unknown"
+    return f"dialogkit/{version} python/{sys.version_info[0]}.{sys.version_info[1]}"

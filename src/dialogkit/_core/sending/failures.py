@@ -51,6 +51,8 @@ class Refusal:
     attempts: int
     repeatable: bool
     """Whether doing it twice is no worse than doing it once."""
+    advice: str | None = None
+    """What to do about a refusal, in place of what its status suggests."""
 
 
 def status_error(
@@ -128,21 +130,21 @@ def _parsed(content: bytes, response: httpx.Response) -> Any:
         return content.decode("utf-8", "replace")
 
 
-def _scrubbed(value: Any, secrets: Sequence[str]) -> Any:
+def _scrubbed(value: object, secrets: Sequence[str]) -> Any:
     """Return `value` with every secret in it, at any depth, blotted out."""
     if isinstance(value, str):
         for secret in secrets:
             value = value.replace(secret, "***")
         return value
     if isinstance(value, list):
-        return [_scrubbed(each, secrets) for each in cast("list[Any]", value)]
+        return [_scrubbed(each, secrets) for each in cast("list[object]", value)]
     if isinstance(value, dict):
-        fields = cast("dict[str, Any]", value)
+        fields = cast("dict[str, object]", value)
         return {_scrubbed(name, secrets): _scrubbed(each, secrets) for name, each in fields.items()}
     return value
 
 
-def _words(body: Any) -> tuple[str | None, str]:
+def _words(body: object) -> tuple[str | None, str]:
     """Return the platform's error code, and its words as one text."""
     if not isinstance(body, dict):
         return None, _text(body)
@@ -159,20 +161,20 @@ def _words(body: Any) -> tuple[str | None, str]:
     return code, _text(rest) or _text(error)
 
 
-def _code(value: Any) -> str | None:
+def _code(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         return None
     return str(value)[:200]
 
 
-def _text(value: Any, depth: int = 0) -> str:
+def _text(value: object, depth: int = 0) -> str:
     """Return what an error body says, in whatever shape, as one text."""
     if value is None or isinstance(value, bool) or depth > 4:
         return ""
     if isinstance(value, list):
-        return "; ".join(filter(None, (_text(each, depth + 1) for each in cast("list[Any]", value)[:20])))
+        return "; ".join(filter(None, (_text(each, depth + 1) for each in cast("list[object]", value)[:20])))
     if isinstance(value, dict):
-        pairs = ((name, _text(each, depth + 1)) for name, each in list(cast("dict[str, Any]", value).items())[:20])
+        pairs = ((name, _text(each, depth + 1)) for name, each in list(cast("dict[str, object]", value).items())[:20])
         return "; ".join(f"{name}: {text}" for name, text in pairs if text)
     text = str(value)
     if text.lstrip()[:1] == "<":
@@ -181,7 +183,7 @@ def _text(value: Any, depth: int = 0) -> str:
     return " ".join(text[: 8 * _LONGEST_DETAIL].split())
 
 
-def _request_id_in(body: Any) -> str | None:
+def _request_id_in(body: object) -> str | None:
     if not isinstance(body, dict):
         return None
     for name in ("traceId", "trace_id", "requestId", "request_id"):
@@ -211,6 +213,8 @@ def _named(status: int) -> str:
 
 def _advice(refusal: Refusal, response: httpx.Response) -> str:
     status = response.status_code
+    if refusal.advice is not None and status < 500:
+        return refusal.advice
     if 300 <= status < 400:
         return "Check base_url: the platform sends this request elsewhere, and a credential is not sent along"
     if status >= 500:

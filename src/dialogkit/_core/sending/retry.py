@@ -6,7 +6,6 @@ whether at all; it never looks at statuses or exceptions.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Final
 
 from dialogkit._core.call import RetrySafety
 from dialogkit._core.errors import ConfigurationError, DialogkitError
+from dialogkit._core.sending.checks import is_count, is_duration
 
 _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses that may be different the next time."""
@@ -48,11 +48,11 @@ class RetryPolicy:
     random: Callable[[], float] = field(default=random.random, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_attempts, bool) or not isinstance(self.max_attempts, int) or self.max_attempts < 1:
+        if not is_count(self.max_attempts):
             raise ConfigurationError(f"RetryPolicy: max_attempts must be 1 or more, not {self.max_attempts!r}")
         for name in ("base_delay", "max_delay", "max_retry_after", "default_retry_after"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            if not is_duration(value):
                 raise ConfigurationError(f"RetryPolicy: {name} must be a number of seconds from 0 up, not {value!r}")
 
     def delay(self, attempts: int, *, retry_after: float | None = None) -> float | None:

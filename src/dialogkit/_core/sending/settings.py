@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -13,6 +14,7 @@ import httpx
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.models import DriftHandler
 from dialogkit._core.sending.auth import Auth
+from dialogkit._core.sending.checks import is_positive
 from dialogkit._core.sending.rate_limit import RateLimit, RateLimiter
 from dialogkit._core.sending.retry import RetryPolicy
 
@@ -69,21 +71,14 @@ class Settings:
     allow_insecure: bool = False
 
     def __post_init__(self) -> None:
-        check_seconds("timeout", self.timeout)
-        check_seconds("deadline", self.deadline)
+        for name, value in (("timeout", self.timeout), ("deadline", self.deadline)):
+            if not (value is None and name == "deadline") and not is_positive(value):
+                raise ConfigurationError(f"{name} must be a positive number of seconds, not {value!r}")
         url = check_url(self.base_url, allow_insecure=self.allow_insecure)
         if url.userinfo or url.query or url.fragment or "?" in self.base_url or "#" in self.base_url:
             raise ConfigurationError(
                 "base_url must be a scheme, a host and perhaps a path: no user name, password, query or fragment"
             )
-
-
-def check_seconds(name: str, value: float | None) -> None:
-    """Raise `ConfigurationError` unless `value` is a positive number or `None`."""
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise ConfigurationError(f"{name} must be a positive number of seconds, not {value!r}")
 
 
 def check_url(url: str, *, allow_insecure: bool) -> httpx.URL:
@@ -105,6 +100,7 @@ def check_url(url: str, *, allow_insecure: bool) -> httpx.URL:
     return parsed
 
 
+@lru_cache(maxsize=64)
 def _is_this_machine(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True

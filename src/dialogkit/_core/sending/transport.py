@@ -115,7 +115,7 @@ class Connection:
         here = _current_loop()
         if here is not self._home and _is_alive(self._home):
             raise ConfigurationError(
-                "This client belongs to another event loop that is still running: close it there, with `aclose()` or at "
+                "This client belongs to another event loop that is still alive: close it there, with `aclose()` or at "
                 "the end of its `async with`."
             )
         self.closed = True
@@ -136,7 +136,7 @@ class Connection:
             raise ConfigurationError(_CLOSED)
         if self._home is not None:
             raise ConfigurationError(
-                "This client was first used in another event loop, where its connections live. Use one client per event "
+                "This client was first used in another event loop, where its connections live. Use one client per "
                 "loop: create it inside the function that `asyncio.run()` runs, or in the lifespan of your application."
             )
         if here is None:
@@ -223,6 +223,10 @@ class _Client(httpx.AsyncClient):
     def cookies(self) -> httpx.Cookies:
         return _NO_COOKIES
 
+    @cookies.setter
+    def cookies(self, cookies: object) -> None:
+        pass
+
 
 def _open_client(*, under_asyncio: bool) -> httpx.AsyncClient:
     # Imported on first use, so that importing the package does not load a second HTTP stack.
@@ -230,8 +234,12 @@ def _open_client(*, under_asyncio: bool) -> httpx.AsyncClient:
 
     make: Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]
     if under_asyncio:
-        from dialogkit._core.sending.aiohttp_transport import asyncio_transport as make  # noqa: PLC0415
+        from dialogkit._core.sending.aiohttp_transport import asyncio_transport  # noqa: PLC0415
+
+        make = asyncio_transport
     else:
-        from dialogkit._core.sending.trio_transport import TrioTransport as make  # noqa: PLC0415
+        from dialogkit._core.sending.trio_transport import TrioTransport  # noqa: PLC0415
+
+        make = TrioTransport
     # The client would read more from the environment than proxies, so it reads nothing, and proxies are mounted here.
     return _Client(transport=make(None), mounts=proxy_mounts(make), trust_env=False)

@@ -39,7 +39,9 @@ class _Truth(NamedTuple):
 _NO_CONNECTION: Final = _Truth(sent=False, timed_out=False, clause="no connection could be made")
 _NO_CONNECTION_IN_TIME: Final = _Truth(sent=False, timed_out=True, clause="no connection was made within the timeout")
 _NO_PROXY: Final = _Truth(sent=False, timed_out=False, clause="the proxy made no connection")
-_NO_ANSWER_IN_TIME: Final = _Truth(sent=True, timed_out=True, clause="the server was silent for longer than the timeout")
+_NO_ANSWER_IN_TIME: Final = _Truth(
+    sent=True, timed_out=True, clause="the server was silent for longer than the timeout"
+)
 _BROKEN: Final = _Truth(sent=True, timed_out=False, clause="the connection broke")
 
 # The first match counts. What is not listed may have been sent.
@@ -50,7 +52,10 @@ _BY_TYPE: Final[tuple[tuple[type[Exception], _Truth], ...]] = (
     (httpx.ProxyError, _NO_PROXY),
     (httpx.UnsupportedProtocol, _Truth(sent=False, timed_out=False, clause="the URL is neither http nor https")),
     (httpx.InvalidURL, _Truth(sent=False, timed_out=False, clause="the URL is invalid")),
-    (httpx.WriteTimeout, _Truth(sent=True, timed_out=True, clause="the server did not take the request within the timeout")),
+    (
+        httpx.WriteTimeout,
+        _Truth(sent=True, timed_out=True, clause="the server did not take the request within the timeout"),
+    ),
     (httpx.DecodingError, _Truth(sent=True, timed_out=False, clause="the answer could not be decompressed")),
     (httpx.LocalProtocolError, _Truth(sent=True, timed_out=False, clause="the request is no valid HTTP")),
     (httpx.TimeoutException, _NO_ANSWER_IN_TIME),
@@ -64,7 +69,7 @@ _LEAKING_PACKAGES: Final = frozenset({"aiohttp", "anyio", "h11", "h2", "httpcore
 
 def is_transport_error(exc: Exception) -> bool:
     """Tell whether `exc` is about the network, and not a fault of the caller's or of the package."""
-    return isinstance(exc, _OWN) or isinstance(exc, _LEAKED) or _package(exc) in _LEAKING_PACKAGES
+    return isinstance(exc, (*_OWN, *_LEAKED)) or _package(exc) in _LEAKING_PACKAGES
 
 
 def failure_from(exc: Exception, *, answered: bool = False) -> TransportFailure:

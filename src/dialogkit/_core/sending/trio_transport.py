@@ -7,7 +7,8 @@ effect where httpcore waits for the network, or for the request's body: there it
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from typing import Any, Final, cast
 
 import httpx
 import trio
@@ -15,6 +16,7 @@ import trio
 # No limit: a request that queues for a connection would have to wait inside the shield. Connections idle for less than
 # the five seconds after which common servers close them, so that a request seldom meets one that is just being closed.
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=4.0)
+_PIECE: Final = 64 * 1024  # bytes
 _WAITING: Final = frozenset(
     f"{step}.started"
     for step in (
@@ -40,14 +42,48 @@ class TrioTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request`; the answer's body is not read yet."""
-        with trio.CancelScope(shield=True) as bookkeeping:
+        stream, extensions = request.stream, request.extensions
+        body = _Pieces(cast("AsyncIterable[bytes]", stream))
+        try:
+            with trio.CancelScope(shield=True) as bookkeeping:
 
-            async def trace(event: str, _: dict[str, Any]) -> None:
-                bookkeeping.shield = event.partition(".")[2] not in _WAITING
+                async def trace(event: str, _: dict[str, Any]) -> None:
+                    bookkeeping.shield = event.partition(".")[2] not in _WAITING
 
-            request.extensions = {**request.extensions, "trace": trace}
-            return await self._transport.handle_async_request(request)
+                request.stream, request.extensions = body, {**extensions, "trace": trace}
+                try:
+                    return await self._transport.handle_async_request(request)
+                finally:
+                    await body.aclose()
+            raise AssertionError("Nothing cancels this scope.")
+        finally:
+            request.stream, request.extensions = stream, extensions
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
+
+
+class _Pieces(httpx.AsyncByteStream):
+    """A request body in pieces, each of which the network must take within the write timeout."""
+
+    def __init__(self, stream: AsyncIterable[bytes]) -> None:
+        self._chunks = stream.__aiter__()
+        self._chunk = b""
+        self._start = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while self._start >= len(self._chunk):
+            self._chunk, self._start = await self._chunks.__anext__(), 0
+        piece = self._chunk[self._start : self._start + _PIECE]
+        self._start += _PIECE
+        return piece
+
+    async def aclose(self) -> None:
+        """End the source of the body, which may not have been read to its end; trio leaves that to us."""
+        chunks: object = self._chunks
+        if isinstance(chunks, AsyncGenerator):
+            await cast("AsyncGenerator[bytes, None]", chunks).aclose()

@@ -6,12 +6,12 @@ or can come no more. `MemoryRateLimiter` (`dialogkit._core.sending.rate_limit.me
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from dialogkit._core.errors import ConfigurationError
+from dialogkit._core.sending.checks import is_count, is_duration, is_positive
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,9 @@ class RateLimit:
 
     def __post_init__(self) -> None:
         for name, value in (("limit", self.limit), ("burst", self.limit if self.burst is None else self.burst)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if not is_count(value):
                 raise ConfigurationError(f"RateLimit: {name} must be a whole number from 1 up, not {value!r}")
-        if isinstance(self.per, bool) or not isinstance(self.per, (int, float)):
-            raise ConfigurationError(f"RateLimit: per must be a number of seconds, not {self.per!r}")
-        if not (math.isfinite(self.per) and self.per > 0):
+        if not (is_positive(self.per) and is_duration(self.per)):
             raise ConfigurationError(f"RateLimit: per must be a positive number of seconds, not {self.per!r}")
 
     def windows(self) -> tuple[tuple[int, float], ...]:

@@ -1,0 +1,333 @@
+"""What the platforms' clients are made of.
+
+A platform's facade says what is particular about it, and binds the generated functions in namespaces:
+
+    class ToyOptions(ClientOptions, total=False):
+        location_id: str | None
+
+    class Toy(BaseClient[ToyOptions]):
+        def __init__(self, api_key: str | None = None, **options: Unpack[ToyOptions]) -> None:
+            super().__init__(Secret.of(api_key), options)
+
+        def with_options(self, **options: Unpack[ToyOptions]) -> Self:
+            return self._view(options)
+
+        @classmethod
+        def _platform(cls, options: ToyOptions) -> Platform:
+            return Platform(
+                name="Toy",
+                base_url="https://api.toy.example",
+                api_key_env="TOY_API_KEY",
+                limits=(RateLimit(60, per=60), RateLimit(10, per=1)),
+                defaults={"location_id": Default(keyword="location_id", env="TOY_LOCATION_ID",
+                                                 value=options.get("location_id"))},
+            )
+
+        @cached_property
+        def things(self) -> Things:
+            return Things(self)
+
+    class Things(Namespace):
+        get = api.get_thing
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterable, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType, TracebackType
+from typing import Any, Generic, NoReturn, TypeVar, cast
+
+import httpx
+from typing_extensions import Self, TypedDict, Unpack
+
+from dialogkit._core.call import OMIT, Call, Caller, CallOptions, Operation, RetrySafety
+from dialogkit._core.downloads import ByteStream, Download
+from dialogkit._core.errors import ConfigurationError
+from dialogkit._core.models import DriftHandler
+from dialogkit._core.response import APIResponse
+from dialogkit._core.sending.arguments import invalid
+from dialogkit._core.sending.auth import Auth, BearerAuth, Secret
+from dialogkit._core.sending.drift import DriftLog
+from dialogkit._core.sending.encoding import RawBody
+from dialogkit._core.sending.rate_limit import RateLimit, RateLimiter
+from dialogkit._core.sending.rate_limit.memory import MemoryRateLimiter
+from dialogkit._core.sending.retry import RetryPolicy
+from dialogkit._core.sending.sender import Sender
+from dialogkit._core.sending.settings import DEFAULT_TIMEOUT, Default, Platform, Settings, check_url
+from dialogkit._core.sending.transport import Connection
+from dialogkit._core.sending.writing import checked_path
+
+__all__ = ["APIResponse", "BaseClient", "ClientOptions", "Default", "Namespace", "Platform", "Secret"]
+
+T = TypeVar("T")
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_IDEMPOTENT_METHODS = frozenset({"PUT", "DELETE"})
+
+
+class ClientOptions(TypedDict, total=False):
+    """Keywords that every platform's client takes."""
+
+    auth: Auth | None
+    """What authenticates requests, in place of `api_key`."""
+    base_url: str | None
+    """Where the platform is, its public address unless given."""
+    timeout: float
+    """Seconds that one attempt may take to connect, and then to wait for each piece of the answer; 60 unless given."""
+    deadline: float | None
+    """Seconds that a whole call may take, with waits and repeated attempts; no limit unless given."""
+    rate_limit: RateLimit | Sequence[RateLimit] | RateLimiter | None
+    """Limits to keep below, or a limiter of your own; the platform's limits unless given, `None` for none."""
+    retry: RetryPolicy | None
+    """How calls are repeated; up to three attempts unless given, `None` never repeats."""
+    http_client: httpx.AsyncClient | None
+    """Sends the requests, in place of a connection pool of the client's own. It stays yours to close."""
+    on_drift: DriftHandler | None
+    """Told where an answer differs from the document; warnings of the logger `dialogkit` unless given."""
+    strict: bool
+    """Raise `ResponseValidationError` where an answer differs from the document, in place of reporting it."""
+    allow_insecure: bool
+    """Send the credential over plain http to other machines, too."""
+
+
+OptionsT = TypeVar("OptionsT", bound=ClientOptions)
+
+
+class BaseClient(Generic[OptionsT]):
+    """A platform's client. It holds the connection pool and the limiter: make one, keep it, and close it.
+
+    Args:
+        api_key: The credential, unless `auth` is among the options or the platform's environment variable is set.
+        options: The keywords that the user gave.
+
+    Raises:
+        ConfigurationError: There is no credential, or an option makes no sense.
+    """
+
+    _options: OptionsT
+    _settings: Settings
+    _connection: Connection
+    _sender: Sender
+
+    def __init__(self, api_key: Secret | None, options: OptionsT) -> None:
+        self._api_key = api_key
+        self._own_limiter = MemoryRateLimiter()
+        self._drift_log = DriftLog()
+        self._owns_connection = True
+        common: ClientOptions = options
+        self._configure(options, Connection(common.get("http_client")))
+
+    def with_options(self, **options: Unpack[ClientOptions]) -> Self:
+        """Return a view of this client with other options, over the same connections, limiter and credential.
+
+        Closing a view closes nothing. Facades repeat this method with the keywords of their own.
+        """
+        return self._view(cast("OptionsT", options))
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        json: Any = OMIT,
+        content: bytes | str | AsyncIterable[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        retry: RetrySafety | None = None,
+        authenticated: bool = True,
+        options: CallOptions | None = None,
+    ) -> APIResponse:
+        """Send a request that no method covers, with the client's credential, limits and retries.
+
+        Args:
+            method: The HTTP method.
+            path: Begins with a slash and is appended to the base URL exactly as it is.
+            query: Values that are `None` are left out, lists repeat their name.
+            json: Sent as JSON; `None` is sent as null.
+            content: Sent as it is, in place of `json`; give a `Content-Type` among the headers.
+            headers: Further headers; they win over the client's own, except `Authorization`.
+            retry: How safe it is to repeat, by its method unless given: GET, HEAD and OPTIONS are `safe`, PUT and
+                DELETE `idempotent`, others `never-after-sent`.
+            authenticated: Whether the client's credential is sent along.
+            options: What this call does differently from its client.
+
+        Raises:
+            InvalidArgumentError: The path is no path, or an argument cannot be sent; nothing was sent.
+            APIStatusError: The platform answered, and not with success.
+            DialogkitError: Whatever else can go wrong.
+        """
+        operation = Operation[APIResponse](
+            id="request",
+            method=_checked_method(method),
+            path=checked_path("request", path),
+            retry=retry or _safety_of(method.upper()),
+            answer="raw",
+            authenticated=authenticated,
+        )
+        if content is not None and json is not OMIT:
+            raise invalid("request", "content", "cannot be given together with json")
+        body = json if content is None else RawBody(content.encode() if isinstance(content, str) else content)
+        return await self._sender.send(
+            Call(operation, query=query or {}, headers=headers or {}, body=body, options=options)
+        )
+
+    def download(self, url: str) -> Download:
+        """Fetch a file from a URL that the platform has handed out, such as the link to a recording.
+
+        Neither the client's credential nor its other headers are sent along, and its rate limits do not apply.
+
+        Args:
+            url: The complete URL.
+
+        Raises:
+            ConfigurationError: The URL is no URL, or not encrypted.
+        """
+        check_url(url, allow_insecure=self._settings.allow_insecure)
+        return Download(partial(self._sender.fetch, url))
+
+    def call(self, call: Call[T], /) -> Coroutine[Any, Any, T]:
+        """Send `call` and return its decoded result; generated functions use this."""
+        return self._sender.send(call)
+
+    def open(self, call: Call[ByteStream], /) -> Coroutine[Any, Any, ByteStream]:
+        """Send `call` and return its answer as an open stream; generated functions use this."""
+        return self._sender.open(call)
+
+    async def aclose(self) -> None:
+        """Close the connection pool; the client and its views cannot be used any more.
+
+        A view closes nothing, since the pool is its parent's, and an `http_client` stays open. Closing twice is fine.
+        """
+        if self._owns_connection:
+            await self._connection.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        if not hasattr(self, "_settings"):  # seen in the traceback of a constructor that failed
+            return f"<{type(self).__name__}, not set up>"
+        shown = {"base_url": self._settings.base_url}
+        shown |= {each.keyword: each.value for each in self._settings.platform.defaults.values() if each.value}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    def __reduce__(self) -> NoReturn:
+        name = type(self).__name__
+        raise TypeError(
+            f"a {name} holds a credential and open connections and cannot be pickled or copied: make one where it is "
+            f"needed, or use with_options() for a view"
+        )
+
+    @classmethod
+    def _platform(cls, options: OptionsT) -> Platform:
+        """Say what the platform is like under these options."""
+        raise NotImplementedError(f"{cls.__name__} does not say which platform it is for")
+
+    def _view(self, options: OptionsT) -> Self:
+        """Return a client with some options replaced, over the same connections, limiter and credential."""
+        common: ClientOptions = options
+        view = object.__new__(type(self))
+        view._api_key = self._api_key if common.get("auth") is None else None
+        view._own_limiter = self._own_limiter
+        view._drift_log = self._drift_log
+        view._owns_connection = False
+        given = common.get("http_client")
+        connection = self._connection if given is None else Connection(given)
+        view._configure(cast("OptionsT", {**self._options, **options}), connection)
+        return view
+
+    def _configure(self, options: OptionsT, connection: Connection) -> None:
+        self._options = options
+        self._connection = connection
+        platform = _resolved(self._platform(options))
+        common: ClientOptions = options
+        limits, limiter = self._limits(common, platform)
+        retry = common.get("retry", RetryPolicy())
+        self._settings = Settings(
+            platform=platform,
+            base_url=common.get("base_url") or platform.base_url,
+            auth=self._auth(common, platform),
+            limits=limits,
+            limiter=limiter,
+            retry=RetryPolicy(max_attempts=1) if retry is None else retry,
+            on_drift=common.get("on_drift") or self._drift_log,
+            timeout=common.get("timeout", DEFAULT_TIMEOUT),
+            deadline=common.get("deadline"),
+            strict=common.get("strict", False),
+            allow_insecure=common.get("allow_insecure", False),
+        )
+        self._sender = Sender(self._settings, connection)
+
+    def _auth(self, options: ClientOptions, platform: Platform) -> Auth:
+        auth = options.get("auth")
+        if auth is not None:
+            if self._api_key is not None:
+                raise ConfigurationError(f"{platform.name} takes api_key or auth, not both")
+            return auth
+        key = self._api_key or Secret.of(os.environ.get(platform.api_key_env) or None)
+        if key is None:
+            raise ConfigurationError(
+                f"{platform.name} needs a credential: pass api_key= (or auth=), or set {platform.api_key_env}"
+            )
+        return BearerAuth(key)
+
+    def _limits(self, options: ClientOptions, platform: Platform) -> tuple[tuple[RateLimit, ...], RateLimiter | None]:
+        given = options.get("rate_limit", platform.limits)
+        if given is None:
+            return (), None
+        limits: object = (given,) if isinstance(given, RateLimit) else given
+        if not isinstance(limits, Sequence):
+            return platform.limits, cast("RateLimiter", given)
+        checked = tuple(limit for limit in cast("Sequence[object]", limits) if isinstance(limit, RateLimit))
+        if len(checked) != len(cast("Sequence[object]", limits)):
+            raise ConfigurationError("rate_limit takes a RateLimit, a sequence of them, a RateLimiter or None")
+        return checked, self._own_limiter if checked else None
+
+
+class Namespace:
+    """A group of a client's methods, each a generated function bound by naming it."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Caller) -> None:
+        self._client = client
+
+    def call(self, call: Call[T], /) -> Coroutine[Any, Any, T]:
+        """Send `call` through the client."""
+        return self._client.call(call)
+
+    def open(self, call: Call[ByteStream], /) -> Coroutine[Any, Any, ByteStream]:
+        """Open `call` through the client."""
+        return self._client.open(call)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._client!r}>"
+
+
+def _resolved(platform: Platform) -> Platform:
+    """Return `platform` with its defaults read from the environment where they were not given."""
+    defaults = {
+        name: replace(default, value=default.value or os.environ.get(default.env) or None)
+        for name, default in platform.defaults.items()
+    }
+    return replace(platform, defaults=MappingProxyType(defaults))
+
+
+def _checked_method(method: object) -> str:
+    if not isinstance(method, str) or not re.fullmatch("[A-Za-z]+", method):
+        raise invalid("request", "method", "should be an HTTP method such as GET")
+    return method.upper()
+
+
+def _safety_of(method: str) -> RetrySafety:
+    if method in _SAFE_METHODS:
+        return "safe"
+    return "idempotent" if method in _IDEMPOTENT_METHODS else "never-after-sent"

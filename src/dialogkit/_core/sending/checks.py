@@ -1,0 +1,20 @@
+"""What an option must be, checked at run time, since not everyone runs a type checker."""
+
+from __future__ import annotations
+
+import math
+
+
+def is_positive(value: object) -> bool:
+    """Say whether `value` is a number above 0; infinity is one."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def is_duration(value: object) -> bool:
+    """Say whether `value` is a finite number from 0 up."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def is_count(value: object) -> bool:
+    """Say whether `value` is a whole number from 1 up."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -1,0 +1,36 @@
+"""What becomes of differences between answers and the document, unless the user takes them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Final
+
+from dialogkit._core.models import Drift
+
+logger = logging.getLogger("dialogkit")
+
+_INDEX: Final = re.compile(r"\[\d+\]")
+_MOST_REMEMBERED: Final = 1_000
+
+
+class DriftLog:
+    """Warns of each difference once: the same place in another row is the same difference."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: set[tuple[str, str]] = set()
+
+    def __call__(self, drift: Drift) -> None:
+        """Warn of `drift`, unless it is known."""
+        place = (drift.operation, _INDEX.sub("[]", drift.location))
+        if place in self._known or len(self._known) >= _MOST_REMEMBERED:
+            return
+        self._known.add(place)
+        logger.warning(
+            "%s: the answer differs from the document at %s: %s. The call succeeded; further cases are not logged.",
+            drift.operation,
+            place[1] or "its top",
+            drift.message,
+        )

@@ -1,0 +1,359 @@
+"""The one place where a call becomes an answer."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar, cast
+
+import anyio
+import httpx
+
+from dialogkit._core.call import Call, CallOptions
+from dialogkit._core.decoding import decode
+from dialogkit._core.downloads import ByteStream
+from dialogkit._core.errors import (
+    AmbiguousOutcomeError,
+    APIConnectionError,
+    APITimeoutError,
+    ConfigurationError,
+    DeadlineExceededError,
+    DialogkitError,
+    RateLimitError,
+    RateLimitWaitError,
+)
+from dialogkit._core.models import ResponseInfo, attach_info
+from dialogkit._core.response import APIResponse
+from dialogkit._core.sending.arguments import invalid
+from dialogkit._core.sending.auth import AuthContext
+from dialogkit._core.sending.checks import is_positive
+from dialogkit._core.sending.encoding import Encoded, encode, encode_link
+from dialogkit._core.sending.failures import Refusal, request_id_of, retry_after_of, status_error
+from dialogkit._core.sending.retry import Setback, may_repeat_after_silence, may_repeat_after_status
+from dialogkit._core.sending.settings import Settings
+from dialogkit._core.sending.transport import Connection, TransportFailure
+
+T = TypeVar("T")
+logger = logging.getLogger("dialogkit")
+
+_SHORTEST_SECRET: Final = 8
+"""Shorter credentials (in tests, for example) are words that an answer may use by chance."""
+_OWN_OPTIONS: Final = CallOptions()
+
+
+class _Exchange:
+    """One call on its way: what it is, and how it has gone so far. Its fields never hold a credential as text."""
+
+    __slots__ = (
+        "attempts",
+        "call",
+        "deadline",
+        "encoded",
+        "last",
+        "options",
+        "refused_credential",
+        "sent",
+        "started",
+        "timeout",
+    )
+
+    def __init__(self, call: Call[Any], encoded: Encoded, started: float, settings: Settings) -> None:
+        self.call = call
+        self.encoded = encoded
+        self.options = call.options or _OWN_OPTIONS
+        self.started = started
+        self.timeout = _seconds(self.name, "timeout", self.options.timeout, settings.timeout) or settings.timeout
+        seconds = _seconds(self.name, "deadline", self.options.deadline, settings.deadline)
+        self.deadline = None if seconds is None else started + seconds
+        self.attempts = 0
+        self.sent = False
+        self.last: DialogkitError | None = None
+        self.refused_credential = False
+
+    @property
+    def name(self) -> str:
+        """The operation's id."""
+        return self.call.operation.id
+
+    def __repr__(self) -> str:
+        return f"<_Exchange of {self.name}>"
+
+
+class Sender:
+    """Turns calls into answers.
+
+    Args:
+        settings: What the client was told.
+        connection: Where requests go.
+        clock: Seconds on a clock that never goes back.
+        sleep: Waits for so many seconds on the same clock.
+    """
+
+    __slots__ = ("_clock", "_connection", "_settings", "_sleep")
+
+    def __init__(
+        self,
+        settings: Settings,
+        connection: Connection,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
+    ) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._clock = clock
+        self._sleep = sleep
+
+    async def send(self, call: Call[T]) -> T:
+        """Send `call` and return its decoded result.
+
+        Raises:
+            DialogkitError: See `dialogkit._core.errors`.
+        """
+        return cast("T", await self._within_deadline(call, encode(call, self._settings), self._result))
+
+    async def open(self, call: Call[ByteStream]) -> ByteStream:
+        """Send `call` and return its answer once it begins; the deadline covers the time until then.
+
+        Raises:
+            DialogkitError: See `dialogkit._core.errors`.
+        """
+        return await self._within_deadline(call, encode(call, self._settings), self._stream)
+
+    async def fetch(self, url: str) -> ByteStream:
+        """Send a GET to a complete URL, without credential, version or limits, and return its answer as it begins.
+
+        Raises:
+            DialogkitError: See `dialogkit._core.errors`.
+        """
+        encoded = encode_link(url, allow_insecure=self._settings.allow_insecure)
+        return await self._within_deadline(Call(encoded.operation), encoded, self._stream)
+
+    async def _within_deadline(
+        self, call: Call[Any], encoded: Encoded, finish: Callable[[_Exchange, httpx.Response], Awaitable[T]]
+    ) -> T:
+        if self._connection.closed:
+            raise ConfigurationError(f"{call.operation.id}: this client is closed. Nothing was sent; make a new one.")
+        exchange = _Exchange(call, encoded, self._clock(), self._settings)
+        if exchange.deadline is None:
+            return await self._attempts(exchange, finish)
+        with anyio.move_on_after(exchange.deadline - exchange.started):
+            return await self._attempts(exchange, finish)
+        raise self._too_late(exchange)
+
+    async def _attempts(self, exchange: _Exchange, finish: Callable[[_Exchange, httpx.Response], Awaitable[T]]) -> T:
+        while True:
+            answer = await self._attempt(exchange, finish)
+            if not isinstance(answer, Setback):
+                return answer
+            delay = self._delay(exchange, answer)
+            if delay is None:
+                raise answer.error
+            exchange.last = answer.error
+            if exchange.deadline is not None and self._clock() + delay >= exchange.deadline:
+                raise self._too_late(exchange)
+            if delay > 0:
+                await self._sleep(delay)
+
+    async def _attempt(
+        self, exchange: _Exchange, finish: Callable[[_Exchange, httpx.Response], Awaitable[T]]
+    ) -> T | Setback:
+        """Send the request once; return the result, or what came in its way."""
+        request = await self._authenticated(exchange)
+        try:
+            response = await self._transmit(exchange, request)
+            if response.is_success:
+                return await finish(exchange, response)
+            return await self._refused(exchange, request, response)
+        except TransportFailure as exc:
+            failure = exc
+        return self._silence(exchange, failure)
+
+    async def _authenticated(self, exchange: _Exchange) -> httpx.Request:
+        if not exchange.call.operation.authenticated:
+            return exchange.encoded.request({})
+        context = AuthContext(operation=exchange.name, location_id=exchange.encoded.location_id)
+        return exchange.encoded.request(await self._settings.auth.headers(context))
+
+    async def _transmit(self, exchange: _Exchange, request: httpx.Request) -> httpx.Response:
+        """Wait for the limiter's permit, and send. Platforms count by credential: without one nothing is counted."""
+        if self._settings.limiter is None or not exchange.call.operation.authenticated:
+            return await self._dispatch(exchange, request)
+        key = (self._settings.platform.name, self._settings.auth.identity, exchange.encoded.location_id)
+        left = None if exchange.deadline is None else max(exchange.deadline - self._clock(), 0.0)
+        try:
+            permit = await self._settings.limiter.acquire(key, self._settings.limits, max_wait=left)
+        except RateLimitWaitError as exc:
+            too_long = exc
+        else:
+            headers: Mapping[str, str] | None = None
+            pause: float | None = None
+            try:
+                response = await self._dispatch(exchange, request)
+                headers = response.headers
+                pause = self._pause(response)
+                return response
+            finally:
+                permit.settle(headers, pause)
+        raise RateLimitWaitError(
+            f"{exchange.name}: {too_long.message}. This attempt was not sent; call again later, or give it more time.",
+            operation=exchange.name,
+            wait=too_long.wait,
+        )
+
+    async def _dispatch(self, exchange: _Exchange, request: httpx.Request) -> httpx.Response:
+        exchange.attempts += 1
+        sent_before, exchange.sent = exchange.sent, True  # until it is known better: a deadline may strike meanwhile
+        try:
+            response = await self._connection.send(request, timeout=exchange.timeout)
+        except TransportFailure as failure:
+            exchange.sent = sent_before or failure.sent
+            raise
+        self._log(exchange, str(response.status_code))
+        return response
+
+    async def _result(self, exchange: _Exchange, response: httpx.Response) -> Any:
+        """Read an answer and decode it."""
+        content = await self._connection.read(response)
+        info = self._info(exchange, response, content)
+        operation = exchange.call.operation
+        if operation.answer == "json":
+            strict = self._settings.strict if exchange.options.strict is None else exchange.options.strict
+            result = decode(
+                operation, content, strict=strict, on_drift=self._settings.on_drift, request_id=info.request_id
+            )
+            attach_info(result, info)
+            return result
+        if operation.answer == "raw":
+            return APIResponse(info, content)
+        return APIResponse(info, content).text if operation.answer == "text" else None
+
+    async def _stream(self, exchange: _Exchange, response: httpx.Response) -> ByteStream:
+        info = self._info(exchange, response)
+        return ByteStream(response, self._connection, info, exchange.call.on_progress, operation=exchange.name)
+
+    def _info(self, exchange: _Exchange, response: httpx.Response, content: bytes = b"") -> ResponseInfo:
+        return ResponseInfo(
+            status=response.status_code,
+            headers=response.headers,
+            request_id=request_id_of(response.headers, content),
+            attempts=exchange.attempts,
+            elapsed=self._clock() - exchange.started,
+        )
+
+    async def _refused(self, exchange: _Exchange, request: httpx.Request, response: httpx.Response) -> Setback:
+        """Turn an answer that is no success into a typed error, and say whether to try again."""
+        content: bytes | None = None
+        try:
+            content = await self._connection.read(response)
+        except TransportFailure:
+            self._log(exchange, "the error's body broke off")
+        operation = exchange.call.operation
+        refusal = Refusal(
+            operation=operation.id,
+            platform=self._settings.platform.name,
+            method=operation.method,
+            path=operation.path,
+            attempts=exchange.attempts,
+            repeatable=operation.retry != "never-after-sent",
+            advice=exchange.encoded.advice,
+        )
+        error = status_error(refusal, response, content, secrets=_secrets_of(request))
+        pause = self._pause(response) if isinstance(error, RateLimitError) else error.retry_after
+        better = error.status == 401 and await self._has_better_credential(exchange, request)
+        repeatable = better or may_repeat_after_status(operation.retry, error.status, error.retry_after)
+        return Setback(error=error, repeatable=repeatable, retry_after=pause, better_credential=better)
+
+    async def _has_better_credential(self, exchange: _Exchange, request: httpx.Request) -> bool:
+        if exchange.refused_credential or not exchange.call.operation.authenticated or not exchange.encoded.replayable:
+            return False
+        exchange.refused_credential = True
+        authorization = request.headers.get("authorization")
+        context = AuthContext(
+            operation=exchange.name,
+            location_id=exchange.encoded.location_id,
+            headers={} if authorization is None else {"Authorization": authorization},
+        )
+        return await self._settings.auth.rejected(context)
+
+    def _silence(self, exchange: _Exchange, failure: TransportFailure) -> Setback:
+        """Turn a failure to get an answer into a typed error, and say whether to try again."""
+        self._log(exchange, failure.reason)
+        operation = exchange.call.operation
+        repeatable = may_repeat_after_silence(operation.retry, sent=failure.sent)
+        call = f"{operation.id}: {operation.method} {operation.path}"
+        facts: dict[str, Any] = {"operation": operation.id, "sent": failure.sent, "attempts": exchange.attempts}
+        if not repeatable:
+            return Setback(
+                repeatable=False,
+                error=AmbiguousOutcomeError(
+                    f"{call} was sent, but no complete answer came: {failure.reason}. It may or may not have taken "
+                    "effect, so it was not repeated: find out before you call again.",
+                    **facts,
+                ),
+            )
+        times = "" if exchange.attempts == 1 else f" in {exchange.attempts} attempts"
+        advice = "Raise the timeout, or try again later" if failure.timed_out else "Check the network and base_url"
+        reached = "" if failure.sent else " Nothing was sent."
+        error = (APITimeoutError if failure.timed_out else APIConnectionError)(
+            f"{call} got no complete answer{times}: {failure.reason}.{reached} {advice}.", **facts
+        )
+        return Setback(error=error, repeatable=True)
+
+    def _delay(self, exchange: _Exchange, setback: Setback) -> float | None:
+        """Return seconds until the next attempt, or `None` to give up."""
+        if not setback.repeatable or not exchange.encoded.replayable:
+            return None
+        if setback.better_credential:
+            return 0.0
+        return self._settings.retry.delay(exchange.attempts, retry_after=setback.retry_after)
+
+    def _pause(self, response: httpx.Response) -> float | None:
+        """Return seconds that everyone should wait, when the platform refused the request for its rate."""
+        if response.status_code != 429:
+            return None
+        asked = retry_after_of(response.headers)
+        return self._settings.retry.default_retry_after if asked is None else asked
+
+    def _too_late(self, exchange: _Exchange) -> DeadlineExceededError:
+        seconds = (exchange.deadline or math.inf) - exchange.started
+        times = "1 attempt" if exchange.attempts == 1 else f"{exchange.attempts} attempts"
+        last = "" if exchange.last is None else f" The last one ended with: {exchange.last.message}"
+        operation = exchange.call.operation
+        effect = " It may have taken effect: find out before you call again."
+        unclear = effect if exchange.sent and operation.retry == "never-after-sent" else ""
+        return DeadlineExceededError(
+            f"{operation.id}: {operation.method} {operation.path} brought no result within its deadline "
+            f"of {seconds:.3g} s, after {times}.{last}{unclear}",
+            operation=operation.id,
+            sent=exchange.sent,
+            attempts=exchange.attempts,
+        )
+
+    def _log(self, exchange: _Exchange, outcome: str) -> None:
+        if logger.isEnabledFor(logging.DEBUG):
+            operation = exchange.call.operation
+            logger.debug(
+                "%s: %s %s: %s (attempt %d, %.0f ms)",
+                operation.id,
+                operation.method,
+                operation.path,
+                outcome,
+                exchange.attempts,
+                (self._clock() - exchange.started) * 1000,
+            )
+
+
+def _seconds(operation: str, name: str, given: float | None, own: float | None) -> float | None:
+    """Return the seconds that a call sets for itself, else the client's own."""
+    if given is not None and not is_positive(given):
+        raise invalid(operation, f"options.{name}", f"should be a positive number of seconds, not {given!r}")
+    return own if given is None else given
+
+
+def _secrets_of(request: httpx.Request) -> tuple[str, ...]:
+    """Return what an error must not show: the credential, with and without its scheme."""
+    value = request.headers.get("authorization", "")
+    return tuple(text for text in (value, value.partition(" ")[2]) if len(text) >= _SHORTEST_SECRET)

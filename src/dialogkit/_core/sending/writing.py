@@ -1,0 +1,123 @@
+"""Values become text: in a path, a query, a form, a header."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any, Final, cast
+from urllib.parse import quote, unquote, urlencode
+
+from dialogkit._core.call import OMIT
+from dialogkit._core.sending.arguments import invalid
+
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NOT_IN_A_HEADER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+@lru_cache(maxsize=1024)
+def _template(path: str) -> tuple[str, ...]:
+    """Return a path's template as literal, name, literal, name, ..., literal."""
+    return tuple(_PLACEHOLDER.split(path))
+
+
+def path(operation: str, template: str, given: Mapping[str, Any]) -> str:
+    """Fill a path's template, `{conversationId}` with the argument `conversation_id`; its slashes stay as they are."""
+    parts = list(_template(template))
+    names = _path_names(parts[1::2], given)
+    for number, name in enumerate(names):
+        parts[2 * number + 1] = _segment(operation, name, given.get(name))
+    return "".join(parts)
+
+
+def _path_names(placeholders: list[str], given: Mapping[str, Any]) -> list[str]:
+    """Return the arguments that belong in a template: `{conversationId}` takes `conversation_id`."""
+    known = {name.replace("_", "").lower(): name for name in given}
+    names = [known.pop(each.replace("_", "").replace("-", "").lower(), None) for each in placeholders]
+    rest = iter(known.values())  # those that the document has renamed stand in their order
+    return [name if name is not None else next(rest, each) for name, each in zip(names, placeholders, strict=True)]
+
+
+def checked_path(operation: str, text: object) -> str:
+    """Return a path that a user has written as a template without placeholders; it stays below the base URL."""
+    if not isinstance(text, str) or not text.startswith("/") or text.startswith("//"):
+        raise invalid(operation, "path", "should begin with one slash; it is appended to the base URL")
+    if "?" in text or "#" in text or "\\" in text:
+        raise invalid(operation, "path", "should be a path alone: give a query as query=, and no fragment or backslash")
+    if any(unquote(segment) in {".", ".."} for segment in text.split("/")):
+        raise invalid(operation, "path", "should not have segments that are dots")
+    try:
+        return quote(text, safe="/%:@!$&'()*+,;=~")
+    except UnicodeEncodeError:
+        raise invalid(operation, "path", "should be valid Unicode") from None
+
+
+def _segment(operation: str, name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise invalid(operation, name, f"should be a string, not a value of type {type(value).__name__}")
+    if not value or value in {".", ".."}:
+        raise invalid(
+            operation, name, "should be an id: it stands in the path of the URL, and must not be empty or dots"
+        )
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        raise invalid(operation, name, "should be valid Unicode") from None
+
+
+def pairs(operation: str, fields: Mapping[str, object]) -> str:
+    """Write a query or a form: a list repeats its name, an absent value is left out."""
+    written: list[tuple[str, str]] = []
+    for name, value in fields.items():
+        values = cast("list[object] | tuple[object, ...]", value) if isinstance(value, list | tuple) else (value,)
+        written += [(name, text) for each in values if (text := scalar(operation, name, each)) is not None]
+    try:
+        return urlencode(written, quote_via=quote)
+    except UnicodeEncodeError:
+        raise invalid(operation, "a text", "should be valid Unicode") from None
+
+
+def scalar(operation: str, name: str, value: object) -> str | None:
+    """Return a value as the text that stands for it in a URL, a form or a header; `None` if there is none."""
+    if value is None or value is OMIT:
+        return None
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return _decimal(operation, name, value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    raise invalid(operation, name, f"cannot be written as text: it is of type {type(value).__name__}")
+
+
+def _decimal(operation: str, name: str, value: float) -> str:
+    if value - value != 0.0:  # infinite, or no number
+        raise invalid(operation, name, f"should be a finite number, not {value!r}")
+    if value.is_integer():
+        return str(int(value))
+    text = repr(value)
+    return text if "e" not in text else f"{value:.{17 - int(text.partition('e')[2])}f}".rstrip("0")
+
+
+def header(operation: str, name: str, value: object) -> bytes:
+    """Return a header's value as it goes over the wire; neither name nor value can smuggle in another header."""
+    if not _TOKEN.fullmatch(name):
+        raise invalid(operation, f"the header {name!r}", "does not have a name that HTTP allows")
+    if not isinstance(value, str):
+        raise invalid(
+            operation, f"the header {name}", f"should be a string, not a value of type {type(value).__name__}"
+        )
+    if _NOT_IN_A_HEADER.search(value):
+        raise invalid(operation, f"the header {name}", "should have no line breaks or other control characters")
+    try:
+        return value.strip(" \t").encode("latin-1")
+    except UnicodeEncodeError:
+        raise invalid(
+            operation, f"the header {name}", "has characters beyond Latin-1, which no header can carry"
+        ) from None

@@ -1,0 +1,39 @@
+"""A stand-in for the platform, on loopback, for the demo and for the tests of whoever uses dialogkit.
+
+It needs the extra `testing`: `pip install 'dialogkit[testing]'`. Nothing is imported before it is used.
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from dialogkit.testing.limits import Tier
+    from dialogkit.testing.log import LoggedRequest
+    from dialogkit.testing.sandbox import Sandbox, SandboxError
+
+__all__ = ["LoggedRequest", "Sandbox", "SandboxError", "Tier"]
+
+_HOME: Final = {
+    "LoggedRequest": "dialogkit.testing.log",
+    "Sandbox": "dialogkit.testing.sandbox",
+    "SandboxError": "dialogkit.testing.sandbox",
+    "Tier": "dialogkit.testing.limits",
+}
+_NEEDED: Final = ("jsonschema", "python_multipart", "starlette", "uvicorn", "yaml")
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if missing := [module for module in _NEEDED if find_spec(module) is None]:
+        raise ImportError(
+            f"The sandbox needs packages that are not installed ({', '.join(missing)}): pip install 'dialogkit[testing]'."
+        )
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
