@@ -55,6 +55,8 @@ class Exchange:
 
 Behaviour: TypeAlias = Callable[[Exchange], Awaitable[bool]]
 """Answers one request, and tells whether the connection stays open."""
+Acceptance: TypeAlias = Callable[[int, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""Serves one connection, of which it gets the number."""
 
 
 def answer(body: bytes = b"", *, status: int = 200, headers: Headers | None = None, close: bool = False) -> Behaviour:
@@ -100,6 +102,15 @@ def when_released(behaviour: Behaviour) -> Behaviour:
     return behave
 
 
+async def deaf(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Accept connections and read nothing."""
+    await asyncio.get_running_loop().create_future()
+
+
+async def hang_up(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Accept connections and close them at once."""
+
+
 async def drop(exchange: Exchange) -> bool:
     """Close the connection without an answer."""
     return False
@@ -142,11 +153,19 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 class Server:
     """Behaves as scripted: one behaviour per request, the last one for all that follow.
 
-    With `deaf`, connections are accepted and never read; with `hang_up`, they are closed at once.
+    Args:
+        behaviours: What to do with each request.
+        tls: Makes it an https server.
+        accept: What to do with each connection, in place of reading requests from it.
+        keep_bodies: Remember the bodies of requests.
     """
 
     def __init__(
-        self, *behaviours: Behaviour, tls: ssl.SSLContext | None = None, deaf: bool = False, hang_up: bool = False
+        self,
+        *behaviours: Behaviour,
+        tls: ssl.SSLContext | None = None,
+        accept: Acceptance | None = None,
+        keep_bodies: bool = True,
     ) -> None:
         self.behaviours = behaviours or (answer(),)
         self.requests: list[ReceivedRequest] = []
@@ -154,8 +173,8 @@ class Server:
         self.open_connections = 0
         self.port = 0
         self._tls = tls
-        self._deaf = deaf
-        self._hang_up = hang_up
+        self._acceptance = accept or self._exchanges
+        self._keep_bodies = keep_bodies
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
@@ -215,10 +234,7 @@ class Server:
             self._changed.notify_all()
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-                if self._deaf:
-                    await self._stopping.wait()
-                while not self._hang_up and await self._exchange(number, reader, writer):
-                    pass
+                await self._acceptance(number, reader, writer)
         finally:
             if self._tls:
                 writer.transport.abort()
@@ -228,20 +244,22 @@ class Server:
                 self.open_connections -= 1
                 self._changed.notify_all()
 
-    async def _exchange(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        request = await _read_request(number, reader)
-        with self._changed:
-            self.requests.append(request)
-            behaviour = self.behaviours[min(len(self.requests), len(self.behaviours)) - 1]
-            self._changed.notify_all()
-        return await behaviour(Exchange(self, request, reader, writer))
+    async def _exchanges(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        alive = True
+        while alive:
+            request = await _read_request(number, reader, keep_body=self._keep_bodies)
+            with self._changed:
+                self.requests.append(request)
+                behaviour = self.behaviours[min(len(self.requests), len(self.behaviours)) - 1]
+                self._changed.notify_all()
+            alive = await behaviour(Exchange(self, request, reader, writer))
 
 
 def _ignore(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
     """Clients break TLS handshakes on purpose."""
 
 
-async def _read_request(connection: int, reader: asyncio.StreamReader) -> ReceivedRequest:
+async def _read_request(connection: int, reader: asyncio.StreamReader, *, keep_body: bool) -> ReceivedRequest:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head[:-4].split("\r\n")
     method, target, _ = first.split(" ")
@@ -250,7 +268,8 @@ async def _read_request(connection: int, reader: asyncio.StreamReader) -> Receiv
     if fields.get("transfer-encoding") == "chunked":
         body = b""
         while size := int(await reader.readline(), 16):
-            body += (await reader.readexactly(size + 2))[:-2]
+            chunk = await reader.readexactly(size + 2)
+            body += chunk[:-2] if keep_body else b""
         await reader.readline()
     else:
         body = await reader.readexactly(int(fields.get("content-length", "0")))

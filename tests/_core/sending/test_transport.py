@@ -1,23 +1,24 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
-import threading
-import timeit
 import tracemalloc
+import warnings
 import zlib
 from collections.abc import AsyncIterator, Iterator
 
 import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import httpx
 import pytest
 import respx
-import trio
 
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.sending.transport import Connection
 from tests.support.backends import BACKENDS, on_every_backend
-from tests.support.servers import Behaviour, Exchange, Server, answer, drop, echo, raw, then_stall, when_released
+from tests.support.servers import Behaviour, Exchange, Server, answer, echo, raw
 
 PATIENCE = 20.0
 
@@ -183,9 +184,7 @@ async def test_streamed_bodies(length: int | None) -> None:
 @pytest.mark.parametrize("length", [499_999, 500_001])
 @on_every_backend
 async def test_a_body_of_another_length_than_announced(length: int) -> None:
-    request = httpx.Request(
-        "POST", "http://test/", headers={"Content-Length": str(length)}, content=pieces(5, 100_000)
-    )
+    request = httpx.Request("POST", "http://test/", headers={"Content-Length": str(length)}, content=pieces(5, 100_000))
     with Server() as server:
         request.url = httpx.URL(server.url)
         with pytest.raises(Exception, match="the request is no valid HTTP"):
@@ -206,13 +205,15 @@ async def test_an_error_of_the_bodys_source_comes_through() -> None:
         await connection.aclose()
 
 
-@on_every_backend
 async def test_an_answer_before_the_body_was_sent() -> None:
-    async def early(exchange: Exchange) -> bool:
-        raise AssertionError
+    async def refuse(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno")
+        while await reader.read(65_536):
+            pass
 
     connection = Connection()
-    with Server(early, greeting=b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno") as server:
+    with Server(accept=refuse) as server:
         request = httpx.Request("POST", server.url, content=pieces(10**9, 100_000))
         response = await connection.send(request, timeout=PATIENCE)
         assert response.status_code == 413
@@ -256,3 +257,181 @@ async def test_streams_are_not_buffered() -> None:
         await connection.aclose()
     assert received == size * count
     assert tracemalloc.get_traced_memory()[1] - before < 10 * size
+
+
+# Redirects.
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@on_every_backend
+async def test_redirects_of_reading_requests_are_followed(method: str, status: int) -> None:
+    with Server(redirect("/there/", status), answer(b"here")) as server:
+        response = await once(httpx.Request(method, server.url, headers={"Authorization": "Bearer t", "Version": "1"}))
+    assert response.status_code == 200
+    assert [(request.method, request.target) for request in server.requests] == [(method, "/"), (method, "/there/")]
+    assert server.requests[1].header("authorization") == "Bearer t"
+    assert server.requests[1].header("version") == "1"
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@on_every_backend
+async def test_redirects_of_changing_requests_are_answers(method: str) -> None:
+    with Server(redirect("/there")) as server:
+        response = await once(httpx.Request(method, server.url))
+    assert (response.status_code, response.content) == (302, b"elsewhere")
+    assert len(server.requests) == 1
+
+
+@on_every_backend
+async def test_at_most_five_redirects() -> None:
+    with Server(redirect("/again")) as server:
+        response = await once(get(server.url))
+    assert response.status_code == 302
+    assert len(server.requests) == 6
+
+
+@on_every_backend
+async def test_credentials_stay_with_their_origin() -> None:
+    secrets = {"Authorization": "Bearer t", "X-Api-Key": "k", "Cookie": "c=1", "Version": "1"}
+    neutral = {"Accept": "audio/x-wav", "Range": "bytes=0-9", "User-Agent": "dialogkit"}
+    with Server(answer(b"file")) as storage, Server(redirect(f"{storage.url}file?sig=1")) as api:
+        response = await once(httpx.Request("GET", api.url, headers=secrets | neutral))
+    assert response.content == b"file"
+    assert {name.lower() for name, _ in storage.requests[0].headers} == {"host", "accept", "range", "user-agent"}
+    assert storage.requests[0].header("host") == f"127.0.0.1:{storage.port}"
+
+
+@on_every_backend
+async def test_credentials_do_not_come_back_by_a_detour() -> None:
+    with Server() as detour, Server(redirect(detour.url), answer()) as api:
+        detour.behaviours = (redirect(api.url),)
+        await once(httpx.Request("GET", api.url, headers={"Authorization": "Bearer t"}))
+    assert [request.header("authorization") for request in api.requests] == ["Bearer t", None]
+    assert [request.header("authorization") for request in detour.requests] == [None]
+
+
+async def test_the_auth_of_a_given_client_stays_with_its_origin() -> None:
+    with Server(answer(b"file")) as storage, Server(redirect(storage.url)) as api:
+        async with httpx.AsyncClient(auth=("user", "password")) as client:
+            await fetch(Connection(client), get(api.url))
+    assert api.requests[0].header("authorization") is not None
+    assert storage.requests[0].header("authorization") is None
+
+
+# Event loops and closing.
+
+
+@on_every_backend
+async def test_a_closed_connection_says_so() -> None:
+    connection = Connection()
+    with Server() as server:
+        await fetch(connection, get(server.url))
+        await connection.aclose()
+        await connection.aclose()
+        assert connection.closed
+        await server.until(lambda: server.open_connections == 0)
+        with pytest.raises(ConfigurationError, match="This client is closed: create a new one"):
+            await connection.send(get(server.url), timeout=1)
+
+
+@on_every_backend
+async def test_closing_what_was_never_opened() -> None:
+    connection = Connection()
+    await connection.aclose()
+    with pytest.raises(ConfigurationError, match="is closed"):
+        await connection.send(get("http://127.0.0.1/"), timeout=1)
+
+
+async def test_a_given_client_is_not_closed_and_its_closing_is_noticed() -> None:
+    client = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(204)))
+    connection = Connection(client)
+    await fetch(connection, get("http://test/"))
+    await connection.aclose()
+    assert not client.is_closed
+    other = Connection(client)
+    await client.aclose()
+    with pytest.raises(ConfigurationError, match="is closed"):
+        await other.send(get("http://test/"), timeout=1)
+
+
+def test_a_sync_client_is_refused() -> None:
+    with httpx.Client() as client, pytest.raises(ConfigurationError, match=r"takes an httpx.AsyncClient, not Client"):
+        Connection(client)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture
+def litter() -> Iterator[None]:
+    """Lets an event loop leave open sockets behind when it ends."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
+@pytest.mark.usefixtures("litter")
+@pytest.mark.parametrize("second", BACKENDS)
+@pytest.mark.parametrize("first", BACKENDS)
+def test_another_event_loop(first: str, second: str) -> None:
+    connection = Connection()
+
+    async def use(url: str) -> None:
+        await fetch(connection, get(url))
+
+    async def misuse(url: str) -> None:
+        with pytest.raises(ConfigurationError, match="one client per event loop"):
+            await connection.send(get(url), timeout=1)
+        await connection.aclose()
+        with pytest.raises(ConfigurationError, match="is closed"):
+            await connection.send(get(url), timeout=1)
+
+    with Server() as server:
+        anyio.run(use, server.url, backend=first)
+        anyio.run(misuse, server.url, backend=second)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_closing_from_another_living_loop(backend: str) -> None:
+    connection = Connection()
+
+    async def main() -> None:
+        def close_elsewhere(other: str) -> None:
+            with pytest.raises(ConfigurationError, match="close it there"):
+                anyio.run(connection.aclose, backend=other)
+
+        with Server() as server:
+            await fetch(connection, get(server.url))
+            for other in BACKENDS:
+                await anyio.to_thread.run_sync(close_elsewhere, other)
+            await fetch(connection, get(server.url))
+            await connection.aclose()
+
+    anyio.run(main, backend=backend)
+
+
+def test_no_event_loop_at_all() -> None:
+    send = Connection().send(get("http://127.0.0.1/"), timeout=1)
+    with pytest.raises(ConfigurationError, match="asyncio and trio"):
+        send.send(None)
+
+
+# Test doubles of users.
+
+
+async def test_a_mock_transport() -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"path": request.url.path, "timeout": request.extensions["timeout"]["read"]})
+
+    connection = Connection(httpx.AsyncClient(transport=httpx.MockTransport(handle)))
+    response = await connection.send(get("http://test/a"), timeout=7)
+    assert await connection.read(response) == b'{"path":"/a","timeout":7}'
+
+
+@on_every_backend
+async def test_respx_over_the_own_pool() -> None:
+    with respx.mock(using="httpx") as router:
+        router.get("http://test/a").respond(201, text="mocked")
+        response = await once(get("http://test/a"))
+    assert (response.status_code, response.content) == (201, b"mocked")

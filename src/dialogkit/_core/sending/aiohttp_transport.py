@@ -61,11 +61,12 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """Send `request`; the answer's body is not read yet."""
         session = self._session or self._open()
         timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
-        body = _Body.of(request, timeouts.get("write"))
+        content = _small_content(request)
+        body = None if content is not None else _Body(request, timeouts.get("write"))
         failure: Exception
         try:
             if body is None:
-                return _answer(await self._attempt(session, request, request.content, timeouts))
+                return _answer(await self._attempt(session, request, content, timeouts))
             with body.stall:
                 return _answer(await self._attempt(session, request, body.pieces(), timeouts))
             failure = httpx.WriteTimeout("The request's body was not taken in time.")
@@ -87,7 +88,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self,
         session: aiohttp.ClientSession,
         request: httpx.Request,
-        content: bytes | AsyncIterator[bytes],
+        content: bytes | AsyncIterator[bytes] | None,
         timeouts: dict[str, float | None],
     ) -> Awaitable[aiohttp.ClientResponse]:
         url = request.url
@@ -169,13 +170,6 @@ class _Body:
 
     __slots__ = ("_length", "_stream", "_timeout", "error", "stall")
 
-    @classmethod
-    def of(cls, request: httpx.Request, timeout: float | None) -> _Body | None:
-        """Return the body of `request` if it has to be watched, and not when it fits into aiohttp's buffer."""
-        if isinstance(request.stream, httpx.ByteStream) and len(request.content) <= _PIECE:
-            return None
-        return cls(request, timeout)
-
     def __init__(self, request: httpx.Request, timeout: float | None) -> None:
         length = request.headers.get("Content-Length")
         self._length = None if length is None else int(length)
@@ -209,6 +203,14 @@ class _Body:
     def _check(self, count: int, *, at_end: bool) -> None:
         if self._length is not None and (count > self._length or (at_end and count < self._length)):
             raise httpx.LocalProtocolError(f"The body does not have the {self._length} bytes that were announced.")
+
+
+def _small_content(request: httpx.Request) -> bytes | None:
+    """Return the body of `request` if it fits into aiohttp's buffer, so that no write can stall; `None` otherwise."""
+    if not isinstance(request.stream, httpx.ByteStream):
+        return None
+    content = b"".join(request.stream)
+    return content if len(content) <= _PIECE else None
 
 
 def _abort(connection: _Connection | None) -> None:

@@ -122,8 +122,8 @@ class Connection:
         self._client = None
         if here is self._home:
             await client.aclose()
-        elif isinstance(self._home, asyncio.AbstractEventLoop):
-            # The loop has ended and took the sockets with it; what is left is to settle the libraries' books.
+        elif isinstance(self._home, asyncio.AbstractEventLoop) and isinstance(here, asyncio.AbstractEventLoop):
+            # The loop has ended, and its sockets with it; what is left is to settle the libraries' books.
             with contextlib.suppress(RuntimeError):
                 await client.aclose()
 
@@ -136,8 +136,8 @@ class Connection:
             raise ConfigurationError(_CLOSED)
         if self._home is not None:
             raise ConfigurationError(
-                "This client was first used in another event loop, where its connections live. Use one client per "
-                "loop: create it inside the function that `asyncio.run()` runs, or in the lifespan of your application."
+                "This client was first used in another event loop, and its connections live there. Use one client per "
+                "event loop: create it in the function that `asyncio.run()` runs, or in your application's lifespan."
             )
         if here is None:
             raise ConfigurationError("This client works in asyncio and trio event loops, and none of them is running.")

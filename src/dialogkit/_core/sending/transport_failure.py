@@ -42,6 +42,7 @@ _NO_PROXY: Final = _Truth(sent=False, timed_out=False, clause="the proxy made no
 _NO_ANSWER_IN_TIME: Final = _Truth(
     sent=True, timed_out=True, clause="the server was silent for longer than the timeout"
 )
+_NO_VALID_REQUEST: Final = _Truth(sent=True, timed_out=False, clause="the request is no valid HTTP")
 _BROKEN: Final = _Truth(sent=True, timed_out=False, clause="the connection broke")
 
 # The first match counts. What is not listed may have been sent.
@@ -57,11 +58,11 @@ _BY_TYPE: Final[tuple[tuple[type[Exception], _Truth], ...]] = (
         _Truth(sent=True, timed_out=True, clause="the server did not take the request within the timeout"),
     ),
     (httpx.DecodingError, _Truth(sent=True, timed_out=False, clause="the answer could not be decompressed")),
-    (httpx.LocalProtocolError, _Truth(sent=True, timed_out=False, clause="the request is no valid HTTP")),
+    (httpx.LocalProtocolError, _NO_VALID_REQUEST),
     (httpx.TimeoutException, _NO_ANSWER_IN_TIME),
     (asyncio.TimeoutError, _NO_ANSWER_IN_TIME),
 )
-_OWN: Final = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL)
+_OWN: Final = (httpx.HTTPError, httpx.InvalidURL)
 # Plain `OSError` is not among them: a request body that is read from a file may raise it, and means something else.
 _LEAKED: Final = (ConnectionError, ssl.SSLError, TimeoutError, asyncio.TimeoutError)
 _LEAKING_PACKAGES: Final = frozenset({"aiohttp", "anyio", "h11", "h2", "httpcore", "trio"})
@@ -88,6 +89,8 @@ def _truth(exc: Exception) -> _Truth:
     suspect = exc.__cause__ if isinstance(exc, (httpx.ConnectError, httpx.TimeoutException)) else exc
     if isinstance(suspect, Exception) and _package(suspect) == "aiohttp":
         return _aiohttp_truth(suspect)
+    if _package(exc) == "h11" and type(exc).__name__ == "LocalProtocolError":  # httpx lets it pass
+        return _NO_VALID_REQUEST
     return next((truth for kind, truth in _BY_TYPE if isinstance(exc, kind)), _BROKEN)
 
 

@@ -1,0 +1,142 @@
+"""JSON Schema validation against a document, with the platform's wording of what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, cast
+
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from dialogkit.testing.document import ROOT, Document, Json
+
+_FORMATS: Final = FormatChecker(formats=["date-time", "date"])
+_MISSING: Final = {"required", "x-require-one-of", "x-require-together"}
+_TYPES: Final = {
+    "string": "a string",
+    "integer": "an integer number",
+    "number": "a number",
+    "boolean": "a boolean value",
+    "array": "an array",
+    "object": "an object",
+    "null": "null",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a value."""
+
+    text: str
+    missing: bool
+    """Whether something required is absent, rather than present and wrong."""
+
+
+def _required(_: Any, names: list[str], instance: Any, __: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        for name in names:
+            if name not in instance:
+                yield ValidationError("should not be empty", path=[name])
+
+
+def _require_one_of(_: Any, groups: list[list[str]], instance: Any, __: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        for group in groups:
+            if not any(name in instance for name in group):
+                yield ValidationError(f"one of {', '.join(group)} should not be empty")
+
+
+def _require_together(_: Any, groups: list[list[str]], instance: Any, __: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        for group in groups:
+            given = [name for name in group if name in instance]
+            if given and len(given) < len(group):
+                yield ValidationError(f"{', '.join(group)} must be given together")
+
+
+_Validator: Final[Any] = extend(
+    Draft202012Validator,
+    {"required": _required, "x-require-one-of": _require_one_of, "x-require-together": _require_together},
+)
+
+
+class Schemas:
+    """Validates values against schemas of one document."""
+
+    def __init__(self, document: Document) -> None:
+        resource: Any = Resource(contents=document.raw, specification=DRAFT202012)
+        self._registry: Any = Registry().with_resource(ROOT, resource)  # pyright: ignore[reportUnknownMemberType]
+        self._document = document
+        self._validators: dict[int, Any] = {}
+
+    def problems(self, schema: Json, value: Any) -> list[Problem]:
+        """List what is wrong with a value; an empty list means that it conforms."""
+        member, problem = self._member(schema, value)
+        if problem:
+            return [problem]
+        errors: Iterator[ValidationError] = self._validator(member).iter_errors(value)
+        return [_problem(error) for error in errors]
+
+    def _validator(self, schema: Json) -> Any:
+        validator = self._validators.get(id(schema))
+        if validator is None:
+            validator = _Validator(schema, registry=self._registry, format_checker=_FORMATS)
+            self._validators[id(schema)] = validator
+        return validator
+
+    def _member(self, schema: Json, value: Any) -> tuple[Json, Problem | None]:
+        """Choose the member of a discriminated union by its tag, so that what is wrong with it can be said."""
+        resolved = self._document.resolve(schema)
+        discriminator: Mapping[str, Any] = resolved.get("discriminator", {})
+        if not discriminator or not isinstance(value, dict):
+            return schema, None
+        tag: str = discriminator["propertyName"]
+        mapping: dict[str, str] = discriminator["mapping"]
+        given = cast("Json", value).get(tag)
+        if given is None:
+            return schema, Problem(f"{tag} should not be empty", missing=True)
+        if not isinstance(given, str) or given not in mapping:
+            return schema, Problem(f"{tag} must be one of the following values: {', '.join(mapping)}", missing=False)
+        pointer = mapping[given]
+        return _reference(pointer if pointer.startswith(ROOT) else ROOT + pointer), None
+
+
+@lru_cache(maxsize=256)
+def _reference(pointer: str) -> Json:
+    return {"$ref": pointer}
+
+
+def _problem(error: ValidationError) -> Problem:
+    path = ".".join(str(step) for step in error.absolute_path)
+    text = _wording(error)
+    return Problem(f"{path} {text}" if path else text, missing=error.validator in _MISSING)
+
+
+def _wording(error: ValidationError) -> str:  # noqa: PLR0911 - one line for each keyword
+    rule, limit = error.validator, cast("Any", error.validator_value)
+    if rule == "type":
+        return f"must be {' or '.join(_TYPES[each] for each in ([limit] if isinstance(limit, str) else limit))}"
+    if rule == "enum":
+        return f"must be one of the following values: {', '.join(map(str, limit))}"
+    if rule == "const":
+        return f"must be {limit}"
+    if rule == "minimum":
+        return f"must not be less than {limit}"
+    if rule == "maximum":
+        return f"must not be greater than {limit}"
+    if rule in {"minLength", "maxLength"}:
+        return f"must be {'longer' if rule == 'minLength' else 'shorter'} than or equal to {limit} characters"
+    if rule in {"minItems", "maxItems"}:
+        return f"must contain at {'least' if rule == 'minItems' else 'most'} {limit} elements"
+    if rule == "pattern":
+        return f"must match {limit}"
+    if rule == "format":
+        return f"must be a valid {limit}"
+    if rule == "oneOf":
+        return "has none of the forms that are accepted"
+    return error.message
