@@ -25,6 +25,13 @@ _RETRY = {
 }
 
 
+_RANGES = (
+    ("minimum", "maximum", "", ""),
+    ("minLength", "maxLength", " character", " characters"),
+    ("minItems", "maxItems", " entry", " entries"),
+    ("item minimum", "item maximum", " each", " each"),
+    ("item minLength", "item maxLength", " character each", " characters each"),
+)
 _CODE = re.compile(r"`([^`\s]+)`")
 
 
@@ -125,19 +132,13 @@ def limit_sentences(schema: dict[str, Any], description: str) -> list[str]:
     known |= {f"item {key}": value for key, value in _item_limits(schema).items()}
     said = {key: value for key, value in known.items() if not _says(description, value)}
     found: list[str] = []
-    for low, high, unit in (
-        ("minimum", "maximum", ""),
-        ("minLength", "maxLength", " characters"),
-        ("minItems", "maxItems", " entries"),
-        ("item minimum", "item maximum", " each"),
-        ("item minLength", "item maxLength", " characters each"),
-    ):
+    for low, high, one, many in _RANGES:
         if low in said and high in known:
-            found.append(f"From {known[low]} to {known[high]}{unit}.")
+            found.append(f"From {known[low]} to {known[high]}{many}.")
         elif high in said:
-            found.append(f"At most {known[high]}{unit}.")
+            found.append(f"At most {known[high]}{one if known[high] == 1 else many}.")
         elif low in said:
-            found.append(f"At least {known[low]}{unit}.")
+            found.append(f"At least {known[low]}{one if known[low] == 1 else many}.")
     if "exclusiveMinimum" in said:
         found.append(f"More than {known['exclusiveMinimum']}.")
     if "exclusiveMaximum" in said:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 
-from generator.document import Document, JsonObject, as_object
+from generator.document import Document, JsonObject, as_list, as_object
 from generator.schemas import METHODS
 
 
@@ -22,7 +22,16 @@ def normalise(document: Document) -> JsonObject:
             if method in item:
                 _normalise_operation(document, item[method])
     data.pop("webhooks", None)
+    for schema in as_object(as_object(data.get("components")).get("schemas")).values():
+        _normalise_all_of(as_object(schema))
     return data
+
+
+def _normalise_all_of(schema: JsonObject) -> None:
+    """Put own properties beside `allOf` into it: next to a single reference, the parser would forget them."""
+    if "allOf" in schema and "properties" in schema:
+        own = {key: schema.pop(key) for key in ("properties", "required") if key in schema}
+        schema["allOf"] = [*as_list(schema["allOf"]), {"type": "object", **own}]
 
 
 def _normalise_operation(document: Document, operation: JsonObject) -> None:

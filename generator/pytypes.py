@@ -59,7 +59,8 @@ def limits_call(limits: Iterable[tuple[str, Any]]) -> str:
 
 
 def _limit(name: str, value: Any) -> str:
-    return f"r{literal(value)}" if name == "pattern" and '"' not in value else literal(value)
+    raw = name == "pattern" and '"' not in value and not value.endswith("\\")
+    return f'r"{value}"' if raw else literal(value)
 
 
 def in_model(value: Type, side: Side, *, shadowed: frozenset[str] = frozenset()) -> str:

@@ -31,7 +31,7 @@ def field_lines(model: Model, early: set[str]) -> Iterator[str]:
 
 def rule_lines(model: Model) -> Iterator[str]:
     """The lines that define what concerns several fields."""
-    if model.constants:
+    if model.constants and model.side != "response":
         yield _rule("always_sent", "always_sent", model.constants)
     for number, group in enumerate(model.one_of):
         yield _rule(f"require_one_of{_suffix(number)}", "require_one_of", group)
@@ -56,7 +56,8 @@ def _description(field: Field) -> str:
 def _annotation(model: Model, field: Field) -> str:
     annotation = in_model(field.type, model.side, shadowed=shadowed_names(model))
     if field.comma_separated:
-        annotation = f"Annotated[{annotation}, CommaSeparated]"
+        constrained = annotation.startswith("Annotated[")
+        annotation = f"{annotation[:-1] if constrained else f'Annotated[{annotation}'}, CommaSeparated]"
     if _is_optional(field) and not _takes_none(field):
         annotation = f"{annotation} | None"
     return annotation

@@ -43,8 +43,10 @@ def check_schemas(document: Document) -> Iterator[Finding]:
         if place.component in usage.response and place.component not in usage.request:
             for key in sorted(LIMIT_KEYS & set(place.schema)):
                 yield Finding(place.pointer, f"`{key}` limits an answer, which only makes reading it fail; remove it.")
-        if place.component in usage.request and place.where == "property" and not (
-            place.schema.get("description") or document.deref(place.schema).get("description")
+        if (
+            place.component in usage.request
+            and place.where == "property"
+            and not (place.schema.get("description") or document.deref(place.schema).get("description"))
         ):
             yield Finding(place.pointer, "A property of a request needs a description: meaning, unit, limits.")
 

@@ -240,6 +240,8 @@ class Server:
                 writer.transport.abort()
             else:
                 writer.close()
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
+                await writer.wait_closed()
             with self._changed:
                 self.open_connections -= 1
                 self._changed.notify_all()

@@ -165,7 +165,7 @@ class RequestReader:
                         fields.setdefault(name, []).append("")
                     else:
                         fields.setdefault(name, []).append(value)
-        except (MultiPartException, UnicodeDecodeError) as error:
+        except (MultiPartException, ValueError) as error:  # python-multipart's own errors are ValueErrors
             raise missing(f"the multipart body cannot be read: {error}") from error
         return self._fields(schema, fields), files
 
@@ -208,13 +208,18 @@ def _pairs_to_lists(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 def _read_json(content: bytes) -> Any:
     try:
-        value = json.loads(content.decode("utf-8"), parse_constant=_no_constant)
+        value = json.loads(content.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
         json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate can be read, but never be sent back
     except (ValueError, RecursionError) as error:
         raise missing(f"the body is no JSON: {error}") from error
     if value is None:
         raise missing("the body should not be empty")
     return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_constant(text)
 
 
 def _no_constant(name: str) -> NoReturn:

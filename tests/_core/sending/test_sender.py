@@ -246,15 +246,13 @@ async def test_a_started_stream_is_never_sent_again() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"data"
 
-    async def unread(request: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("refused", request=request)
+    class Unread(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            raise httpx.ConnectError("refused", request=request)
 
-    async def read(request: httpx.Request) -> httpx.Response:
-        await request.aread()
-        return httpx.Response(500)
-
-    for handler, attempts in ((unread, 3), (read, 1)):
-        client = toy(Platform(ok())).with_options(http_client=httpx.AsyncClient(transport=httpx.MockTransport(handler)))
+    refusing = httpx.MockTransport(lambda request: httpx.Response(500))  # reads the body first
+    for transport, attempts in ((Unread(), 3), (refusing, 1)):
+        client = toy(Platform(ok())).with_options(http_client=httpx.AsyncClient(transport=transport))
         upload = Upload.from_stream(chunks(), filename="a.txt")
         with pytest.raises(DialogkitError) as caught:
             await client.call(Call(UPLOAD_THING, body={"thing_id": "t1", "files": [upload]}))
@@ -275,10 +273,6 @@ async def test_a_request_is_made_anew_for_each_attempt() -> None:
 async def hang(request: httpx.Request) -> httpx.Response:
     await anyio.sleep_forever()
     raise AssertionError
-
-
-def hanging(**options: Unpack[ToyOptions]) -> Toy:
-    return toy(Platform(ok()), http_client=httpx.AsyncClient(transport=httpx.MockTransport(hang)), **options)  # type: ignore[misc]
 
 
 async def test_a_deadline_covers_the_answer() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from dialogkit._core.call import OMIT
 from dialogkit._core.errors import InvalidArgumentError
+
+_Fields: TypeAlias = "dict[object, object]"
 
 
 def validate(adapter: TypeAdapter[Any], value: Any, *, operation: str) -> Any:
@@ -19,6 +22,8 @@ def validate(adapter: TypeAdapter[Any], value: Any, *, operation: str) -> Any:
         InvalidArgumentError: It is not what the document asks for.
     """
     plain = _plain(value)
+    if (odd := _not_finite(plain)) is not None:
+        raise invalid(operation, odd.lstrip(".") or "the body", "should be a finite number, since JSON has no other")
     try:
         return adapter.validate_python(plain, strict=True)
     except ValidationError as exc:
@@ -45,6 +50,21 @@ def _plain(value: object) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, bytearray | memoryview):
         return [_plain(each) for each in cast("Sequence[object]", value)]
     return cast("Any", value)
+
+
+def _not_finite(value: object) -> str | None:
+    """Return the path to a number that is infinite or none, which would silently become null."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else ""
+    if isinstance(value, dict):
+        for name, each in cast("_Fields", value).items():
+            if (odd := _not_finite(each)) is not None:
+                return f".{name}{odd}"
+    elif isinstance(value, list):
+        for number, each in enumerate(cast("list[object]", value)):
+            if (odd := _not_finite(each)) is not None:
+                return f"[{number}]{odd}"
+    return None
 
 
 def _refused(exc: ValidationError, value: Any, operation: str) -> InvalidArgumentError:
@@ -87,7 +107,7 @@ def _field(value: object, name: str) -> Any:
         found = getattr(value, name, None)
         return OMIT if found is None and name in type(value).model_fields else found
     if isinstance(value, dict):
-        for key, each in cast("dict[object, object]", value).items():
+        for key, each in cast("_Fields", value).items():
             if isinstance(key, str) and _loose(key) == _loose(name):
                 return OMIT if each is None else each
     return None

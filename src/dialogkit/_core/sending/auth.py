@@ -39,7 +39,7 @@ class Secret:
         `api_key = Secret.of(api_key)` as a function's first line keeps the plain text out of tracebacks that show
         local variables.
         """
-        return Secret(value) if isinstance(value, str) else value
+        return value if value is None or isinstance(value, Secret) else Secret(value)
 
     def reveal(self) -> str:
         """Return the text itself."""

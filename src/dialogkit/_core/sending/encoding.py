@@ -11,7 +11,6 @@ from typing import Any, Final, cast
 
 import httpx
 from pydantic import TypeAdapter
-from pydantic_core import to_json
 
 from dialogkit._core.call import OMIT, Answer, Call, CallOptions, Operation
 from dialogkit._core.errors import ConfigurationError
@@ -28,6 +27,7 @@ _ACCEPT: Final[Mapping[Answer, str]] = {
     "bytes": "*/*",
     "raw": "*/*",
 }
+_ANY: Final[TypeAdapter[Any]] = TypeAdapter(Any)
 _CONNECTIONS_OWN: Final = frozenset({"host", "connection", "transfer-encoding", "content-length"})
 
 
@@ -209,29 +209,22 @@ def _body(call: Call[Any], filled: Mapping[str, Any]) -> tuple[str | None, bytes
     if operation.encoding == "multipart":
         body = _multipart(call, given)
         return body.content_type, BodyStream(body)
-    adapter = operation.body_adapter
-    value = given if adapter is None else validate(adapter, given, operation=operation.id)
+    adapter = operation.body_adapter or _ANY
+    value = validate(adapter, given, operation=operation.id)
     if operation.encoding == "form":
-        plain = value if adapter is None else adapter.dump_python(value, mode="json", by_alias=True, exclude_unset=True)
+        plain = adapter.dump_python(value, mode="json", by_alias=True, exclude_unset=True)
         return "application/x-www-form-urlencoded", pairs(operation.id, plain).encode("ascii")
-    return "application/json", _json(operation.id, adapter, value)
-
-
-def _json(operation: str, adapter: TypeAdapter[Any] | None, value: Any) -> bytes:
-    """Write JSON; what cannot be written is the caller's doing, and must not reach the platform as `NaN`."""
     try:
-        if adapter is None:
-            return to_json(value, by_alias=True, inf_nan_mode="null")
-        return adapter.dump_json(value, by_alias=True, exclude_unset=True)
+        return "application/json", adapter.dump_json(value, by_alias=True, exclude_unset=True)
     except ValueError as exc:  # pydantic's own errors are ValueErrors
         kind = type(exc).__name__
-    raise invalid(operation, "body", f"cannot be written as JSON ({kind})")
+    raise invalid(operation.id, "the body", f"cannot be written as JSON ({kind})")
 
 
 def _multipart(call: Call[Any], given: Any) -> MultipartBody:
     operation = call.operation
     adapter = operation.body_adapter
-    checked = given if adapter is None else validate(adapter, given, operation=operation.id)
+    checked = validate(adapter or _ANY, given, operation=operation.id)
     given = cast("Mapping[str, Any]", given)
     files = [
         (_wire_name(checked, argument), each)

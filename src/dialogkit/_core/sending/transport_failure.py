@@ -124,7 +124,9 @@ def _detail(exc: Exception, *, sent: bool) -> str:
 def _chain(exc: BaseException | None) -> Iterator[BaseException]:
     while exc is not None:
         yield exc
-        exc = exc.__cause__
+        # httpcore's pool hides the cause of what it passes on.
+        hidden = isinstance(exc, Exception) and _package(exc) == "httpcore" and type(exc).__name__ == "ConnectError"
+        exc = exc.__cause__ or (exc.__context__ if hidden else None)
 
 
 def _package(exc: Exception) -> str:

@@ -48,10 +48,9 @@ def checked_path(operation: str, text: object) -> str:
         raise invalid(operation, "path", "should be a path alone: give a query as query=, and no fragment or backslash")
     if any(unquote(segment) in {".", ".."} for segment in text.split("/")):
         raise invalid(operation, "path", "should not have segments that are dots")
-    try:
-        return quote(text, safe="/%:@!$&'()*+,;=~")
-    except UnicodeEncodeError:
-        raise invalid(operation, "path", "should be valid Unicode") from None
+    if not _is_encodable(text, "utf-8"):
+        raise invalid(operation, "path", "should be valid Unicode")
+    return quote(text, safe="/%:@!$&'()*+,;=~")
 
 
 def _segment(operation: str, name: str, value: object) -> str:
@@ -61,10 +60,9 @@ def _segment(operation: str, name: str, value: object) -> str:
         raise invalid(
             operation, name, "should be an id: it stands in the path of the URL, and must not be empty or dots"
         )
-    try:
-        return quote(value, safe="")
-    except UnicodeEncodeError:
-        raise invalid(operation, name, "should be valid Unicode") from None
+    if not _is_encodable(value, "utf-8"):
+        raise invalid(operation, name, "should be valid Unicode")
+    return quote(value, safe="")
 
 
 def pairs(operation: str, fields: Mapping[str, object]) -> str:
@@ -73,10 +71,10 @@ def pairs(operation: str, fields: Mapping[str, object]) -> str:
     for name, value in fields.items():
         values = cast("list[object] | tuple[object, ...]", value) if isinstance(value, list | tuple) else (value,)
         written += [(name, text) for each in values if (text := scalar(operation, name, each)) is not None]
-    try:
-        return urlencode(written, quote_via=quote)
-    except UnicodeEncodeError:
-        raise invalid(operation, "a text", "should be valid Unicode") from None
+    for name, text in written:
+        if not _is_encodable(text, "utf-8"):
+            raise invalid(operation, name, "should be valid Unicode")
+    return urlencode(written, quote_via=quote)
 
 
 def scalar(operation: str, name: str, value: object) -> str | None:
@@ -115,9 +113,14 @@ def header(operation: str, name: str, value: object) -> bytes:
         )
     if _NOT_IN_A_HEADER.search(value):
         raise invalid(operation, f"the header {name}", "should have no line breaks or other control characters")
+    if not _is_encodable(value, "latin-1"):
+        raise invalid(operation, f"the header {name}", "has characters beyond Latin-1, which no header can carry")
+    return value.strip(" \t").encode("latin-1")
+
+
+def _is_encodable(text: str, encoding: str) -> bool:
     try:
-        return value.strip(" \t").encode("latin-1")
+        text.encode(encoding)
     except UnicodeEncodeError:
-        raise invalid(
-            operation, f"the header {name}", "has characters beyond Latin-1, which no header can carry"
-        ) from None
+        return False
+    return True

@@ -439,8 +439,6 @@ class AdvancedFollowupAction(Model):
     details: AdvancedFollowupDetails
     """A series of follow-ups on a contact who went silent or asked to be contacted later."""
 
-    _always_sent: ClassVar[Any] = always_sent("type")
-
 
 class AdvancedFollowupActionInput(Model):
     """An action that follows up on a silent contact."""
@@ -574,8 +572,6 @@ class AppointmentBookingAction(Model):
     `transferBot`, `rescheduleEnabled` and `cancelEnabled` may be true.
     """
 
-    _always_sent: ClassVar[Any] = always_sent("type")
-
 
 HandoverType: TypeAlias = Literal["contactRequest", "lackOfInformation", "failedToResolveIssue", "custom"] | str
 """What makes an agent hand over to a person."""
@@ -621,8 +617,6 @@ class HumanHandOverAction(Model):
     details: HumanHandOverDetails
     """When a person takes over, and who."""
 
-    _always_sent: ClassVar[Any] = always_sent("type")
-
 
 StopBotDetectionType: TypeAlias = Literal["Goodbye", "Custom"] | str
 """What makes an agent stop - a farewell, or a condition of your own."""
@@ -662,8 +656,6 @@ class StopBotAction(Model):
     details: StopBotDetails
     """When the agent stops replying, and for how long."""
 
-    _always_sent: ClassVar[Any] = always_sent("type")
-
 
 TransferBotType: TypeAlias = Literal["Default", "Custom"] | str
 """Whether an agent transfers by the platform's own rule, or on a condition of your own."""
@@ -695,8 +687,6 @@ class TransferBotAction(Model):
     details: TransferBotDetails
     """When another agent takes over, and which. The type `Custom` needs a condition and two examples."""
 
-    _always_sent: ClassVar[Any] = always_sent("type")
-
 
 class TriggerWorkflowDetails(Model):
     """Which workflows to start, and when."""
@@ -719,8 +709,6 @@ class TriggerWorkflowAction(Model):
     """Id of the agent that has the action."""
     details: TriggerWorkflowDetails
     """Which workflows to start, and when."""
-
-    _always_sent: ClassVar[Any] = always_sent("type")
 
 
 class UnknownAgentAction(Model):
@@ -755,8 +743,6 @@ class UpdateContactFieldAction(Model):
     """Id of the agent that has the action."""
     details: UpdateContactFieldDetails
     """Which field of the contact to fill in from the conversation."""
-
-    _always_sent: ClassVar[Any] = always_sent("type")
 
 
 AgentAction: TypeAlias = Annotated[
@@ -1249,8 +1235,6 @@ class BotStatusChangedEvent(Model):
     previous_status: str | None = None
     """Status before the change."""
 
-    _always_sent: ClassVar[Any] = always_sent("type")
-
 
 class BotStatusResult(Model):
     """The state of a bot after it was set."""
@@ -1489,8 +1473,6 @@ class ConversationBotMessageEvent(Model):
     body: str | None = None
     """Text of the message."""
 
-    _always_sent: ClassVar[Any] = always_sent("type")
-
 
 class ConversationCreate(Model):
     """A conversation to be opened."""
@@ -1524,8 +1506,6 @@ class ConversationEscalatedEvent(Model):
     """The contact."""
     reason: str | None = None
     """Why it was handed over."""
-
-    _always_sent: ClassVar[Any] = always_sent("type")
 
 
 FeedbackRating: TypeAlias = Literal["positive", "negative"] | str
@@ -1619,8 +1599,6 @@ class ConversationUnreadUpdateEvent(Model):
     """Whether the conversation is starred."""
     deleted: bool | None = None
     """Whether the conversation is deleted."""
-
-    _always_sent: ClassVar[Any] = always_sent("type")
 
 
 class ConversationUpdate(Model):
@@ -2381,8 +2359,6 @@ class InboundMessageEvent(Model):
     bcc: WebhookAddresses | None = None
     """Recipients of blind copies."""
 
-    _always_sent: ClassVar[Any] = always_sent("type")
-
 
 class InstallTrial(Model):
     """The trial period of an installation."""
@@ -2435,8 +2411,6 @@ class InstallEvent(Model):
     """That brand; empty without one."""
     company_name: str | None = None
     """Name of the agency."""
-
-    _always_sent: ClassVar[Any] = always_sent("type")
 
 
 class KnowledgeBaseContents(Model):
@@ -2544,8 +2518,6 @@ class KnowledgeBaseUpdatedEvent(Model):
     """The knowledge entry."""
     action: str | None = None
     """What happened to the entry."""
-
-    _always_sent: ClassVar[Any] = always_sent("type")
 
 
 KnowledgeEntryType: TypeAlias = Literal["text", "url"] | str
@@ -2787,8 +2759,6 @@ class LcEmailStatsEvent(Model):
     """The company (agency)."""
     webhook_payload: LcEmailStatsPayload | None = None
     """What the mail carrier reported."""
-
-    _always_sent: ClassVar[Any] = always_sent("type")
 
 
 class ListBotKnowledgeQuery(Arguments):
@@ -3525,8 +3495,6 @@ class OutboundMessageEvent(Model):
     message_type_string: str | None = None
     """Message type with its prefix, such as `TYPE_SMS`."""
 
-    _always_sent: ClassVar[Any] = always_sent("type")
-
 
 class ProviderEmailEvent(Model):
     """An email for an app's own provider to deliver."""
@@ -3562,8 +3530,6 @@ class ProviderEmailEvent(Model):
     user_id: str | None = None
     """The user who wrote the email."""
 
-    _always_sent: ClassVar[Any] = always_sent("type")
-
 
 class ProviderSmsEvent(Model):
     """A text message for an app's own provider to deliver."""
@@ -3592,8 +3558,6 @@ class ProviderSmsEvent(Model):
     """URLs of the attachments."""
     user_id: str | None = None
     """The user who wrote the message."""
-
-    _always_sent: ClassVar[Any] = always_sent("type")
 
 
 class ReviewReply(Model):
@@ -3746,8 +3710,6 @@ class UninstallEvent(Model):
     """The installed version of the app."""
     company_id: str | None = None
     """The company (agency), when it was removed there."""
-
-    _always_sent: ClassVar[Any] = always_sent("type")
 
 
 class UnknownVoiceAction(Model):
@@ -3972,8 +3934,6 @@ class VoiceActionAppointmentBooking(Model):
     action_parameters: VoiceActionAppointmentBookingParameters
     """What the action runs with."""
 
-    _always_sent: ClassVar[Any] = always_sent("action_type")
-
 
 VoiceActionTransferTarget: TypeAlias = Literal["number"] | str
 """Where a call can be transferred to. Only telephone numbers so far."""
@@ -4005,8 +3965,6 @@ class VoiceActionCallTransfer(Model):
     """Name of the action, for people."""
     action_parameters: VoiceActionCallTransferParameters
     """What the action runs with."""
-
-    _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
 class VoiceActionApiHeader(Model):
@@ -4079,8 +4037,6 @@ class VoiceActionCustom(Model):
     action_parameters: VoiceActionCustomParameters
     """What the action runs with."""
 
-    _always_sent: ClassVar[Any] = always_sent("action_type")
-
 
 class VoiceActionDataExtractionParameters(Model):
     """What is picked out of a call once it is over, and where it is kept."""
@@ -4106,8 +4062,6 @@ class VoiceActionDataExtraction(Model):
     """Name of the action, for people."""
     action_parameters: VoiceActionDataExtractionParameters
     """What the action runs with."""
-
-    _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
 class VoiceActionInCallDataExtractionParameters(Model):
@@ -4135,8 +4089,6 @@ class VoiceActionInCallDataExtraction(Model):
     action_parameters: VoiceActionInCallDataExtractionParameters
     """What the action runs with."""
 
-    _always_sent: ClassVar[Any] = always_sent("action_type")
-
 
 class VoiceActionKnowledgeBaseParameters(Model):
     """When which knowledge base is searched."""
@@ -4163,8 +4115,6 @@ class VoiceActionKnowledgeBase(Model):
     action_parameters: VoiceActionKnowledgeBaseParameters
     """What the action runs with."""
 
-    _always_sent: ClassVar[Any] = always_sent("action_type")
-
 
 class VoiceActionSmsParameters(Model):
     """When to send which text message."""
@@ -4189,8 +4139,6 @@ class VoiceActionSms(Model):
     action_parameters: VoiceActionSmsParameters
     """What the action runs with."""
 
-    _always_sent: ClassVar[Any] = always_sent("action_type")
-
 
 class VoiceActionWorkflowTriggerParameters(Model):
     """When to start which workflow."""
@@ -4214,8 +4162,6 @@ class VoiceActionWorkflowTrigger(Model):
     """Name of the action, for people."""
     action_parameters: VoiceActionWorkflowTriggerParameters
     """What the action runs with."""
-
-    _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
 VoiceAction: TypeAlias = Annotated[
@@ -4272,7 +4218,7 @@ class VoiceActionCallTransferParametersInput(Model):
     """When to transfer, in words for the agent."""
     transfer_to_type: VoiceActionTransferTarget
     """Kind of target; send `number`."""
-    transfer_to_value: Annotated[str, Field(pattern=r"^\\+[0-9]{10,15}$")]
+    transfer_to_value: Annotated[str, Field(pattern=r"^\+[0-9]{10,15}$")]
     """Telephone number with country code, `+` and 10 to 15 digits, nothing else."""
     trigger_message: str
     """What the agent says before it transfers the call."""
@@ -4493,8 +4439,6 @@ class VoiceAgentAppointmentBookingAction(Model):
     action_parameters: VoiceActionAppointmentBookingParameters
     """What the action runs with."""
 
-    _always_sent: ClassVar[Any] = always_sent("action_type")
-
 
 class VoiceAgentCallTransferAction(Model):
     """A CALL_TRANSFER action inside its voice agent; it hands the caller over to a telephone number."""
@@ -4510,8 +4454,6 @@ class VoiceAgentCallTransferAction(Model):
     action_parameters: VoiceActionCallTransferParameters
     """What the action runs with."""
 
-    _always_sent: ClassVar[Any] = always_sent("action_type")
-
 
 class VoiceAgentCustomAction(Model):
     """A CUSTOM_ACTION action inside its voice agent; it calls an HTTP API of your own."""
@@ -4526,8 +4468,6 @@ class VoiceAgentCustomAction(Model):
     """Name of the action, for people."""
     action_parameters: VoiceActionCustomParameters
     """What the action runs with."""
-
-    _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
 class VoiceAgentDataExtractionAction(Model):
@@ -4547,8 +4487,6 @@ class VoiceAgentDataExtractionAction(Model):
     action_parameters: VoiceActionDataExtractionParameters
     """What the action runs with."""
 
-    _always_sent: ClassVar[Any] = always_sent("action_type")
-
 
 class VoiceAgentInCallDataExtractionAction(Model):
     """An IN_CALL_DATA_EXTRACTION action inside its voice agent; it stores something said in a contact field, while the
@@ -4566,8 +4504,6 @@ class VoiceAgentInCallDataExtractionAction(Model):
     action_parameters: VoiceActionInCallDataExtractionParameters
     """What the action runs with."""
 
-    _always_sent: ClassVar[Any] = always_sent("action_type")
-
 
 class VoiceAgentKnowledgeBaseAction(Model):
     """A KNOWLEDGE_BASE action inside its voice agent; it looks something up in a knowledge base."""
@@ -4582,8 +4518,6 @@ class VoiceAgentKnowledgeBaseAction(Model):
     """Name of the action, for people."""
     action_parameters: VoiceActionKnowledgeBaseParameters
     """What the action runs with."""
-
-    _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
 class VoiceAgentSmsAction(Model):
@@ -4600,8 +4534,6 @@ class VoiceAgentSmsAction(Model):
     action_parameters: VoiceActionSmsParameters
     """What the action runs with."""
 
-    _always_sent: ClassVar[Any] = always_sent("action_type")
-
 
 class VoiceAgentWorkflowTriggerAction(Model):
     """A WORKFLOW_TRIGGER action inside its voice agent; it starts a workflow."""
@@ -4616,8 +4548,6 @@ class VoiceAgentWorkflowTriggerAction(Model):
     """Name of the action, for people."""
     action_parameters: VoiceActionWorkflowTriggerParameters
     """What the action runs with."""
-
-    _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
 VoiceAgentAction: TypeAlias = Annotated[
@@ -4950,8 +4880,6 @@ class VoiceAiCallEndEvent(Model):
     executed_call_actions: list[VoiceAiCallEndAction] | None = None
     """The actions that ran during the call."""
 
-    _always_sent: ClassVar[Any] = always_sent("type")
-
 
 class VoiceCall(Model):
     """A Voice AI call. The vendor does not document this answer; only the id is certain."""
@@ -5006,8 +4934,6 @@ class VoiceCallCompletedEvent(Model):
     duration: int | None = None
     """Length of the call in seconds."""
 
-    _always_sent: ClassVar[Any] = always_sent("type")
-
 
 class VoiceCallEscalatedEvent(Model):
     """A Voice AI call was transferred to a human."""
@@ -5030,8 +4956,6 @@ class VoiceCallEscalatedEvent(Model):
     """The voice agent that gave it up."""
     contact_id: str | None = None
     """The contact on the line."""
-
-    _always_sent: ClassVar[Any] = always_sent("type")
 
 
 class VoiceCallList(Model):

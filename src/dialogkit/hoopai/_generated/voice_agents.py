@@ -73,8 +73,7 @@ async def create_voice_agent(
     Args:
         client: What sends the call: a client or one of its namespaces.
         agent_name: Display name, 1 to 40 characters. A new agent without one is called "My Agent" and three digits.
-        business_name: The business the agent speaks for. The name of the location when never set. At least 1
-            characters.
+        business_name: The business the agent speaks for. The name of the location when never set. At least 1 character.
         welcome_message: Greeting with which calls are answered, 1 to 190 characters. Made up when never set.
         agent_prompt: Instructions that shape the agent's behaviour. A basic prompt is made up when never set.
         voice_id: The voice to speak with. Chosen by the platform when never set.
@@ -308,8 +307,7 @@ async def update_voice_agent(
         client: What sends the call: a client or one of its namespaces.
         agent_id: The Voice AI agent to change.
         agent_name: Display name, 1 to 40 characters. A new agent without one is called "My Agent" and three digits.
-        business_name: The business the agent speaks for. The name of the location when never set. At least 1
-            characters.
+        business_name: The business the agent speaks for. The name of the location when never set. At least 1 character.
         welcome_message: Greeting with which calls are answered, 1 to 190 characters. Made up when never set.
         agent_prompt: Instructions that shape the agent's behaviour. A basic prompt is made up when never set.
         voice_id: The voice to speak with. Chosen by the platform when never set.

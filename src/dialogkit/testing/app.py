@@ -1,0 +1,226 @@
+"""The ASGI app: route → authenticate → limit → validate → handle → check the answer."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from dialogkit.testing.access import authenticate, location_of, require_headers
+from dialogkit.testing.conformity import check_answer
+from dialogkit.testing.document import Match, Operation, read_document
+from dialogkit.testing.errors import Refusal
+from dialogkit.testing.limits import Limits, Verdict, Window
+from dialogkit.testing.links import PREFIX
+from dialogkit.testing.log import LoggedRequest
+from dialogkit.testing.platforms import Platform
+from dialogkit.testing.registry import Answer, Call
+from dialogkit.testing.schemas import Schemas
+from dialogkit.testing.state import Credential, State
+from dialogkit.testing.validation import RequestReader
+
+_logger = logging.getLogger("dialogkit.testing")
+_LARGEST_BODY: Final = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the sandbox behaves."""
+
+    platform: Platform
+    windows: tuple[Window, ...] | None
+    """The tier's limits; None for none at all."""
+    api_key: str
+    location_id: str
+    seed: bool
+    upload_limit: int
+    """Largest file that an upload may have, in bytes."""
+    validate_responses: bool
+    clock: Callable[[], float]
+    monotonic: Callable[[], float]
+
+
+class SandboxApp:
+    """A platform as an ASGI app, with its state in memory.
+
+    All requests are handled in one event loop; `lock` guards the state against other threads.
+    """
+
+    def __init__(self, settings: Settings, on_request: Callable[[LoggedRequest], None]) -> None:
+        self.settings = settings
+        self.lock = threading.RLock()
+        self.faults: list[str] = []
+        """Where the sandbox itself was wrong: handlers that failed, answers that do not conform."""
+        self._on_request = on_request
+        self._document = read_document(settings.platform.document)
+        self._schemas = Schemas(self._document)
+        self._reader = RequestReader(self._document, self._schemas)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything that happened."""
+        settings = self.settings
+        with self.lock:
+            self.state = State(settings.location_id, settings.clock)
+            self.state.tokens[settings.api_key] = Credential("api key", "key")
+            windows = settings.windows
+            self._limits = None if windows is None else Limits(windows, settings.monotonic)
+            self._own_limits = {
+                id_: Limits(own, settings.monotonic)
+                for id_, own in settings.platform.own_limits.items()
+                if windows is not None
+            }
+            self.faults.clear()
+            if settings.seed:
+                settings.platform.seed(self.state)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, as ASGI has it."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"The sandbox speaks HTTP only, not {scope['type']}.")
+        request = Request(scope, receive)
+        try:
+            body = await _read(request)
+        except ClientDisconnect:
+            return
+        path = raw_path(scope)
+        match = self._document.find(path)
+        operation = match.operations.get(request.method) if match else None
+        answer = await self._answer(_with_body(scope, body), path, match, operation)
+        logged = LoggedRequest(request.method, scope["path"], operation.id if operation else None, answer.status)
+        self._on_request(logged)
+        await _response(answer)(scope, receive, send)
+
+    async def _answer(self, request: Request, path: str, match: Match | None, operation: Operation | None) -> Answer:
+        with self.lock:
+            state = self.state
+            trace_id = state.ids.uuid("trace")
+        try:
+            if path.startswith(PREFIX):
+                return await self._file(request, path, state)
+            if match is None or operation is None:
+                raise _unknown(request, path, match)
+            answer = await self._serve(request, match, operation, trace_id)
+        except Refusal as refusal:
+            answer = self._refused(refusal, trace_id)
+        except Exception as error:  # whatever a handler failed with is a 500, as it would be at the platform
+            _logger.exception("The sandbox failed on %s %s.", request.method, path)
+            self.faults.append(f"{request.method} {path}: {error!r}")
+            answer = self._refused(Refusal(500, "Internal Server Error"), trace_id)
+        return self._checked(operation, answer, trace_id)
+
+    async def _serve(self, request: Request, match: Match, operation: Operation, trace_id: str) -> Answer:
+        state = self.state
+        credential = authenticate(request, operation, state)
+        content = await request.body()
+        location_id, named = location_of(request, match, operation, credential, state, content)
+        verdict = self._admit(operation, credential, location_id)
+        try:
+            if verdict.retry_after is not None:
+                raise Refusal(429, "Too Many Requests")
+            if not operation.public:
+                require_headers(request, self.settings.platform.required_headers)
+            arguments = await self._reader.read(operation, request, match.values)
+            if not named.allowed:
+                raise Refusal(403, "The token does not have access to this location.")
+            call = Call(
+                operation=operation,
+                path=arguments.path,
+                query=arguments.query,
+                body=arguments.body or {},
+                files=arguments.files,
+                location_id=location_id,
+                names_location=named.given,
+                credential=credential,
+                state=state,
+                base_url=f"{request.url.scheme}://{request.url.netloc}",
+                trace_id=trace_id,
+                upload_limit=self.settings.upload_limit,
+            )
+            answer = self._handle(operation, call)
+        except Refusal as refusal:
+            refusal.headers.update(verdict.headers)
+            raise
+        return replace(answer, headers={**verdict.headers, **answer.headers})
+
+    def _admit(self, operation: Operation, credential: Credential, location_id: str) -> Verdict:
+        limits = self._own_limits.get(operation.id, self._limits)
+        if limits is None:
+            return Verdict({})
+        with self.lock:
+            return limits.admit((credential.name, location_id))
+
+    def _handle(self, operation: Operation, call: Call) -> Answer:
+        handler = self.settings.platform.handlers[operation.id]
+        with self.lock:
+            result: Any = handler(call)
+            if isinstance(result, Answer):
+                return result
+            return Answer(operation.success) if result is None else Answer.json(operation.success, result)
+
+    async def _file(self, request: Request, path: str, state: State) -> Answer:
+        query, body = dict(request.query_params), await request.body()
+        with self.lock:
+            authorized = "authorization" in request.headers
+            file = state.links.follow(request.method, path, query, authorized=authorized, body=body)
+        if request.method == "PUT":
+            return Answer(200)
+        if file.content is None:
+            raise Refusal(404, "There is no such file.")
+        return Answer(200, file.content, file.content_type)
+
+    def _refused(self, refusal: Refusal, trace_id: str) -> Answer:
+        body = self.settings.platform.error_body(refusal, trace_id)
+        return Answer.json(refusal.status, body, refusal.headers)
+
+    def _checked(self, operation: Operation | None, answer: Answer, trace_id: str) -> Answer:
+        if not self.settings.validate_responses or operation is None:
+            return answer
+        fault = check_answer(self._schemas, operation, answer)
+        if fault is None:
+            return answer
+        _logger.error("%s", fault)
+        self.faults.append(fault)
+        return self._refused(Refusal(500, fault), trace_id)
+
+
+def raw_path(scope: Scope) -> str:
+    """Return the path of a request as it was sent, still percent-encoded."""
+    raw: bytes | None = scope.get("raw_path")
+    return scope["path"] if raw is None else raw.partition(b"?")[0].decode("latin-1")
+
+
+def _unknown(request: Request, path: str, match: Match | None) -> Refusal:
+    if match is None:
+        return Refusal(404, f"Cannot {request.method} {path}")
+    allowed = ", ".join(sorted(match.operations))
+    return Refusal(405, f"{path} takes {allowed}, not {request.method}", headers={"Allow": allowed})
+
+
+async def _read(request: Request) -> bytes:
+    """Read the body to its end, whatever becomes of it, so that the connection stays in step."""
+    content = bytearray()
+    async for chunk in request.stream():
+        if len(content) + len(chunk) <= _LARGEST_BODY:
+            content += chunk
+    return bytes(content)
+
+
+def _with_body(scope: Scope, body: bytes) -> Request:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request(scope, receive)
+
+
+def _response(answer: Answer) -> Response:
+    response = Response(answer.content, status_code=answer.status, headers=dict(answer.headers))
+    if answer.media_type is not None:
+        response.headers["Content-Type"] = answer.media_type
+    return response

@@ -1,0 +1,142 @@
+"""What the sandbox remembers: tables of rows, ids, tokens and a clock. Handlers give the rows their meaning."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Final
+
+from dialogkit.testing.document import Json
+from dialogkit.testing.errors import not_found
+from dialogkit.testing.ids import Ids
+from dialogkit.testing.links import Links
+
+Row = Json
+
+_FRACTION: Final = re.compile(r"\.([0-9]+)")
+
+
+class Table:
+    """Rows of one kind, in the order in which they were added.
+
+    Args:
+        kind: What a row is called in error messages.
+        prefix: How the ids begin.
+        ids: Where new ids come from.
+
+    """
+
+    def __init__(self, kind: str, prefix: str, ids: Ids) -> None:
+        self.kind = kind
+        self._prefix = prefix
+        self._ids = ids
+        self._rows: dict[str, Row] = {}
+
+    def add(self, row: Row, id_: str | None = None) -> Row:
+        """Add a row under a new id, or under the one given, and return it."""
+        key = id_ or self._ids.mint(self._prefix)
+        stored: Row = {"id": key, **row}
+        self._rows[key] = stored
+        return stored
+
+    def get(self, id_: str) -> Row:
+        """Return the row with this id, or refuse with 404."""
+        if id_ not in self._rows:
+            raise not_found(self.kind, id_)
+        return self._rows[id_]
+
+    def find(self, **values: Any) -> list[Row]:
+        """Return the rows that have all these values."""
+        return [row for row in self if all(row.get(key) == value for key, value in values.items())]
+
+    def remove(self, id_: str) -> None:
+        """Remove a row that is there."""
+        del self._rows[id_]
+
+    def remove_all(self, **values: Any) -> None:
+        """Remove the rows that have all these values."""
+        for row in self.find(**values):
+            self.remove(row["id"])
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(list(self._rows.values()))
+
+    def __contains__(self, id_: object) -> bool:
+        return id_ in self._rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A bearer token that the sandbox accepts."""
+
+    name: str
+    """What its requests are counted under."""
+    kind: str
+    """`key`, `company` or `location`."""
+    location_id: str | None = None
+    """The only location it is good for; None for all."""
+    expires: float | None = None
+    """Epoch seconds; None for never."""
+
+
+class State:
+    """Everything that a run of the sandbox has learnt.
+
+    Args:
+        location_id: The location that a request is about when nothing in it says so.
+        clock: Epoch seconds.
+
+    """
+
+    def __init__(self, location_id: str, clock: Callable[[], float]) -> None:
+        self.ids = Ids()
+        self.clock = clock
+        self.default_location = location_id
+        self.locations = [location_id]
+        self.company_id = "company_sandbox"
+        self.tokens: dict[str, Credential] = {}
+        self.links = Links(self.ids, clock)
+        self._last_ms = 0
+        self._tables: dict[str, Table] = {}
+
+    def table(self, name: str, kind: str, prefix: str) -> Table:
+        """Return the table with this name, which is made on first use."""
+        if name not in self._tables:
+            self._tables[name] = Table(kind, prefix, self.ids)
+        return self._tables[name]
+
+    def now_ms(self) -> int:
+        """Return the time in epoch milliseconds, later than every time before: nothing happens twice at once."""
+        self._last_ms = max(self._last_ms + 1, int(self.clock() * 1000))
+        return self._last_ms
+
+    def now(self) -> str:
+        """Return `now_ms` as the platform writes dates."""
+        return iso(self.now_ms())
+
+
+def iso(milliseconds: float) -> str:
+    """Write epoch milliseconds as ISO 8601 in UTC, with milliseconds and `Z`."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_iso(text: str) -> int:
+    """Read an ISO 8601 date or time as epoch milliseconds; without an offset it is UTC.
+
+    Raises:
+        ValueError: It is none, or out of the calendar's range.
+
+    """
+    text = _FRACTION.sub(lambda found: f".{found[1][:6]:0<6}", text)
+    moment = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in {"Z", "z"} else text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    milliseconds = round(moment.timestamp() * 1000)
+    iso(milliseconds)  # raises for a year 0 or 10000, which only the offset makes
+    return milliseconds

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialogkit._core.errors import ConfigurationError
+from dialogkit._core.sending.retry import RetryPolicy, may_repeat_after_silence, may_repeat_after_status
+
+
+def test_pauses_grow_up_to_the_longest() -> None:
+    policy = RetryPolicy(max_attempts=10, random=lambda: 1.0)
+    assert [policy.delay(attempts) for attempts in range(1, 11)] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30, None]
+
+
+@given(st.integers(1, 2_000), st.floats(0, 1, exclude_max=True))
+def test_jitter_is_full(attempts: int, drawn: float) -> None:
+    delay = RetryPolicy(max_attempts=5_000, random=lambda: drawn).delay(attempts)
+    assert delay == drawn * min(30.0, 0.5 * 2.0 ** min(attempts - 1, 64))
+
+
+def test_what_the_platform_asks_for_is_the_least() -> None:
+    policy = RetryPolicy(random=lambda: 1.0)
+    assert policy.delay(1, retry_after=7) == 7
+    assert policy.delay(1, retry_after=0.1) == 0.5
+    assert policy.delay(1, retry_after=60) == 60
+    assert policy.delay(1, retry_after=60.1) is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"max_attempts": 0}, {"max_attempts": 1.5}, {"base_delay": -1}, {"max_delay": float("nan")}, {"base_delay": "1"}],
+)
+def test_senseless_policies_are_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ConfigurationError, match="RetryPolicy"):
+        RetryPolicy(**options)
+
+
+def test_policies_are_values() -> None:
+    assert RetryPolicy() == RetryPolicy(random=lambda: 0.0)
+    assert "random" not in repr(RetryPolicy())
+
+
+def test_what_may_be_repeated() -> None:
+    assert may_repeat_after_silence("never-after-sent", sent=False)
+    assert not may_repeat_after_silence("never-after-sent", sent=True)
+    assert may_repeat_after_silence("idempotent", sent=True)
+    assert may_repeat_after_status("never-after-sent", 503, 1.0)
+    assert not may_repeat_after_status("never-after-sent", 503, None)
+    assert not may_repeat_after_status("never-after-sent", 500, 1.0)
+    assert not may_repeat_after_status("safe", 501, None)
