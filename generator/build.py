@@ -20,6 +20,7 @@ from generator.model import (
     Field,
     Model,
     Module,
+    Named,
     Operation,
     Package,
     Plain,
@@ -56,8 +57,8 @@ def build(parsed: Parsed) -> Package:
         for component in _component(parsed, usage, name):
             components[component.name] = component
     for operation in parsed.operations:
-        for model in _argument_models(document, operation):
-            components[model.name] = model
+        for derived in _derived(document, operation):
+            components[derived.name] = derived
     ordered, early = definition_order(components)
     descriptions = {tag["name"]: str(tag.get("description", "")) for tag in as_list(document.data.get("tags"))}
     tags = dict.fromkeys(operation.tag for operation in operations)
@@ -242,6 +243,22 @@ def _argument_models(document: Document, parsed: ParsedOperation) -> Iterator[Mo
             )
 
 
+def _derived(document: Document, parsed: ParsedOperation) -> Iterator[Component]:
+    """The components that an operation needs and the document does not name."""
+    yield from _argument_models(document, parsed)
+    yield from _body_alias(document, parsed)
+
+
+def _body_alias(document: Document, parsed: ParsedOperation) -> Iterator[Alias]:
+    """A name for a body that is no component, so that its limits stand with the others."""
+    content = as_object(document.deref(parsed.raw.get("requestBody")).get("content"))
+    for media in content.values():
+        body = type_of(as_object(media).get("schema"))
+        if not isinstance(body, Named):
+            description = f"What `{parsed.id}` sends."
+            yield Alias(name=f"{class_name(parsed.id)}Body", description=description, type=body, side="request")
+
+
 class _Builder:
     """Builds one operation."""
 
@@ -269,7 +286,7 @@ class _Builder:
             result=result,
             answer=answer,
             result_remark=str(response.get("description", "")),
-            body=type_of(self._body_schema()) if self.body else None,
+            body=self._body(stem) if self.body else None,
             encoding=self._encoding(),
             query_model=f"{stem}Query" if endpoint.query_parameters else None,
             header_model=f"{stem}Headers" if endpoint.header_parameters else None,
@@ -309,6 +326,10 @@ class _Builder:
     def _body_schema(self) -> JsonObject:
         media = as_object(self.document.deref(self.raw["requestBody"])["content"])
         return as_object(as_object(next(iter(media.values()))).get("schema"))
+
+    def _body(self, stem: str) -> Named:
+        body = type_of(self._body_schema())
+        return body if isinstance(body, Named) else Named(f"{stem}Body")
 
     def _body_arguments(self) -> Iterator[Argument]:
         if self.body is None:

@@ -14,6 +14,7 @@ from generator.schemas import LIMIT_KEYS
 
 WIDTH = 120
 _LIST_ITEM = re.compile(r"(?:[-*+]|\d+[.)]) ")
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _TYPOGRAPHY = str.maketrans(
     {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-", "\u00a0": " ",
      "\u2026": "...", "\u00d7": "x", "\u2192": "->"}
@@ -48,7 +49,7 @@ def sentence(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    text = text.translate(_TYPOGRAPHY).replace("\\", "\\\\")
+    text = _CONTROLS.sub(" ", text).translate(_TYPOGRAPHY).replace("\\", "\\\\")
     return text.replace('"""', '\\"\\"\\"')
 
 

@@ -156,7 +156,7 @@ class Operation:
     result: Type | None
     answer: Literal["json", "text", "bytes", "none"]
     result_remark: str
-    body: Type | None
+    body: Named | None
     encoding: Literal["json", "form", "multipart"]
     query_model: str | None
     header_model: str | None

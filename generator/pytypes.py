@@ -42,7 +42,7 @@ _ANY_OBJECT = "Mapping[str, Any]"
 def literal(value: Any) -> str:
     """Write a value as Python code, with double quotes."""
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False) if value.isprintable() else repr(value)
     return repr(value)
 
 

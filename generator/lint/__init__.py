@@ -34,10 +34,18 @@ def lint(document: Document) -> list[Finding]:
     if document.malformed:
         return sorted(document.malformed, key=_place)
     findings = {finding for rule in _RULES for finding in rule(document)}
-    told = {finding.pointer for finding in findings}
     # The specification's own words come last: what a rule of ours has explained already is not said twice.
-    findings.update(finding for finding in check_specification(document) if finding.pointer not in told)
+    findings.update([finding for finding in check_specification(document) if _is_news(document, finding, findings)])
     return sorted(findings, key=_place)
+
+
+def _is_news(document: Document, finding: Finding, told: set[Finding]) -> bool:
+    place = finding.pointer
+    if place not in document.lines or not place:
+        return not told  # The validator does not always know where it is.
+    return not any(
+        f"{other.pointer}/".startswith(f"{place}/") or f"{place}/".startswith(f"{other.pointer}/") for other in told
+    )
 
 
 def _place(finding: Finding) -> tuple[str, str]:

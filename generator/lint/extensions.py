@@ -13,7 +13,11 @@ from generator.schemas import merged_properties, success, unwrapped_schema, usag
 
 
 def _is_groups(value: Any) -> bool:
-    return is_list(value) and bool(value) and all(is_list(group) and len(group) > 1 for group in value)
+    return is_list(value) and bool(value) and all(_is_group(group) for group in value)
+
+
+def _is_group(value: Any) -> bool:
+    return is_list(value) and len(value) > 1 and all(isinstance(name, str) for name in value)
 
 
 _NAMES: dict[str, Callable[[Any], bool]] = {
@@ -78,7 +82,7 @@ def _source(place: OperationPlace, sources: JsonObject) -> Iterator[Finding]:
     source = place.operation.get("x-source")
     if sources and source is None:
         yield Finding(place.pointer, "An operation needs an `x-source` when `info.x-sources` lists the sources.")
-    elif source is not None and source not in sources:
+    elif source is not None and str(source) not in sources:
         yield Finding(f"{place.pointer}/x-source", f"`{source}` is not among `info.x-sources`.")
 
 
@@ -106,7 +110,7 @@ def _query_groups(document: Document, place: OperationPlace) -> Iterator[Finding
     for key in _GROUPS:
         for group in as_list(place.operation.get(key)):
             for name in as_list(group):
-                if name not in declared:
+                if str(name) not in declared:
                     yield Finding(f"{place.pointer}/{key}", f"The operation has no query parameter `{name}`.")
 
 
@@ -120,7 +124,7 @@ def _schema_groups(document: Document) -> Iterator[Finding]:
             properties = merged_properties(document, as_object(schema))
             for group in as_list(as_object(schema)[key]):
                 for wire in as_list(group):
-                    if wire not in properties:
+                    if str(wire) not in properties:
                         yield Finding(place, f"`{name}` has no property `{wire}`.")
 
 

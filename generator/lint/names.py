@@ -27,7 +27,8 @@ def check_names(document: Document) -> Iterator[Finding]:
 
 
 def _name(wire: str, holder: dict[str, object]) -> str:
-    return str(holder.get("x-python-name", python_name(wire)))
+    given = holder.get("x-python-name")
+    return given if isinstance(given, str) and is_python_name(given) else python_name(wire)
 
 
 def _collisions(named: list[tuple[str, str, str]], owner: str) -> Iterator[Finding]:

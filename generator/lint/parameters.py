@@ -74,10 +74,10 @@ def _path(document: Document, place: OperationPlace) -> Iterator[Finding]:
 
 def _repeated(document: Document, place: OperationPlace) -> Iterator[Finding]:
     for holder, inner in ((place.item, place.pointer.rpartition("/")[0]), (place.operation, place.pointer)):
-        seen: set[tuple[object, object]] = set()
+        seen: set[tuple[str, str]] = set()
         for number, entry in enumerate(as_list(holder.get("parameters"))):
             parameter = document.deref(entry)
-            key = parameter.get("in"), parameter.get("name")
-            if key in seen:
+            key = str(parameter.get("in")), str(parameter.get("name"))
+            if parameter and key in seen:
                 yield Finding(inner + pointer("parameters", number), f"The parameter `{key[1]}` is declared twice.")
             seen.add(key)

@@ -20,9 +20,10 @@ def check_references(document: Document) -> Iterator[Finding]:
 
 def _dangling(document: Document, value: Any, place: str) -> Iterator[Finding]:
     if is_object(value):
-        # A property may be called `$ref`; its value is a schema then.
         if isinstance(value.get("$ref"), str):
             yield from _reference(document, value, place)
+        elif "$ref" in value and not place.endswith("/properties"):
+            yield Finding(place, "A `$ref` is a text that names a place in this document.")
         for key, inner in value.items():
             if key not in _NO_SCHEMAS:
                 yield from _dangling(document, inner, place + pointer(key))

@@ -23,6 +23,16 @@ _FORMATS = {
     "integer": {"unix-ms", "unix-s", "int32", "int64"},
     "number": {"float", "double"},
 }
+_SHAPES: dict[str, tuple[type, str]] = {
+    "description": (str, "a text"),
+    "properties": (dict, "a mapping of names to schemas"),
+    "discriminator": (dict, "a mapping with `propertyName` and `mapping`"),
+    "required": (list, "a list of names"),
+    "enum": (list, "a list of values"),
+    "oneOf": (list, "a list of schemas"),
+    "allOf": (list, "a list of schemas"),
+    "deprecated": (bool, "true or false"),
+}
 _LIMITED = {
     "minLength": "string", "maxLength": "string", "pattern": "string", "minItems": "array", "maxItems": "array",
 }  # fmt: skip
@@ -36,6 +46,7 @@ def check_schemas(document: Document) -> Iterator[Finding]:
             yield Finding(place.pointer, "A schema is an object; for anything at all, write `{}`.")
             continue
         yield from _vocabulary(place, place.schema)
+        yield from _shapes(place, place.schema)
         yield from _types(place, place.schema)
         yield from _inline(place, place.schema)
         yield from _required(document, place, place.schema)
@@ -63,8 +74,14 @@ def _vocabulary(place: SchemaPlace, schema: JsonObject) -> Iterator[Finding]:
         yield Finding(place.pointer, "`additionalProperties: false` would forbid what the platform may add; remove it.")
 
 
+def _shapes(place: SchemaPlace, schema: JsonObject) -> Iterator[Finding]:
+    for key, (kind, words) in _SHAPES.items():
+        if key in schema and not isinstance(schema[key], kind):
+            yield Finding(place.pointer, f"`{key}` is {words}.")
+
+
 def _types(place: SchemaPlace, schema: JsonObject) -> Iterator[Finding]:
-    kinds = schema["type"] if is_list(schema.get("type")) else [schema.get("type", "")]
+    kinds = _kinds(schema)
     for kind in kinds:
         if kind and kind not in _TYPES:
             yield Finding(place.pointer, f"`{kind}` is no type of JSON.")
@@ -72,14 +89,14 @@ def _types(place: SchemaPlace, schema: JsonObject) -> Iterator[Finding]:
         yield Finding(place.pointer, "A list of types is one type and then 'null'; name other unions as a component.")
     if "array" in kinds and "items" not in schema:
         yield Finding(place.pointer, "An array needs `items`; for unknown ones write `items: {}`.")
-    kind = str(kinds[0])
-    if "format" in schema and schema["format"] not in _FORMATS.get(kind, set()):
+    kind = kinds[0]
+    if "format" in schema and str(schema["format"]) not in _FORMATS.get(kind, set()):
         yield Finding(place.pointer, f"The generator knows no format `{schema['format']}` of type `{kind}`.")
     if "enum" in schema and not (
         kind in ("string", "integer")
         and len(kinds) == 1
         and as_list(schema["enum"])
-        and all(isinstance(value, str if kind == "string" else int) for value in as_list(schema["enum"]))
+        and all(type(value) is (str if kind == "string" else int) for value in as_list(schema["enum"]))
     ):
         yield Finding(place.pointer, "An enumeration has `type: string` (or integer) and at least one value of it.")
     values = [str(value) for value in as_list(schema.get("enum"))]
@@ -87,6 +104,16 @@ def _types(place: SchemaPlace, schema: JsonObject) -> Iterator[Finding]:
         yield Finding(place.pointer, f"The value `{value}` stands twice in this enumeration.")
     if "const" in schema and not isinstance(schema["const"], str | int):
         yield Finding(place.pointer, "A `const` is a string, an integer or a boolean.")
+
+
+def _kinds(schema: JsonObject) -> list[str]:
+    kinds = schema["type"] if is_list(schema.get("type")) else [schema.get("type", "")]
+    return [str(kind) for kind in kinds] or [""]
+
+
+def _number(schema: JsonObject, key: str, otherwise: float) -> float:
+    value = schema.get(key)
+    return value if isinstance(value, int | float) else otherwise
 
 
 def _inline(place: SchemaPlace, schema: JsonObject) -> Iterator[Finding]:
@@ -113,22 +140,22 @@ def _required(document: Document, place: SchemaPlace, schema: JsonObject) -> Ite
     for part in as_list(schema.get("allOf")):
         known |= set(as_object(document.deref(part).get("properties")))
     for name in as_list(schema.get("required")):
-        if name not in known:
+        if str(name) not in known:
             yield Finding(f"{place.pointer}/required", f"`{name}` is required, but no property has this name.")
 
 
 def _limits(place: SchemaPlace, schema: JsonObject) -> Iterator[Finding]:
     for low, high in (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")):
-        if low in schema and high in schema and schema[low] > schema[high]:
+        if _number(schema, low, 0) > _number(schema, high, _number(schema, low, 0)):
             yield Finding(place.pointer, f"`{low}` is above `{high}`.")
-    kinds = as_list(schema.get("type")) or [schema.get("type")]
+    kinds = _kinds(schema)
     for key in sorted(LIMIT_KEYS & set(schema)):
         wanted = {_LIMITED[key]} if key in _LIMITED else {"integer", "number"}
-        if not wanted.intersection(str(kind) for kind in kinds):
+        if not wanted.intersection(kinds):
             yield Finding(place.pointer, f"`{key}` limits {' or '.join(sorted(wanted))}, which this is not.")
     default = schema.get("default")
     if isinstance(default, int | float) and not (
-        schema.get("minimum", default) <= default <= schema.get("maximum", default)
+        _number(schema, "minimum", default) <= default <= _number(schema, "maximum", default)
     ):
         yield Finding(place.pointer, f"The default {default} is outside the limits.")
     if "pattern" in schema:

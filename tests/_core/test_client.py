@@ -76,7 +76,7 @@ async def test_the_credential_comes_from_the_environment(monkeypatch: pytest.Mon
 
 def test_no_credential_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOY_API_KEY", "")
-    with pytest.raises(ConfigurationError, match="api_key= .*or set TOY_API_KEY"):
+    with pytest.raises(ConfigurationError, match=r"api_key= .*or set TOY_API_KEY"):
         Toy()
 
 
@@ -111,7 +111,9 @@ def test_an_unsafe_base_url_is_refused(url: str, words: str) -> None:
     assert "pw" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.1.2.3", "http://[::1]:80", "https://toy.example/"])
+@pytest.mark.parametrize(
+    "url", ["http://localhost:8080", "http://127.1.2.3", "http://[::1]:80", "https://toy.example/"]
+)
 def test_a_safe_base_url_is_accepted(url: str) -> None:
     assert repr(Toy(KEY, base_url=url)) == f"Toy(base_url={url!r})"
 
@@ -124,7 +126,14 @@ async def test_a_base_urls_trailing_slash_does_not_double() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"timeout": 0}, {"timeout": None}, {"timeout": True}, {"deadline": -1}, {"rate_limit": "fast"}, {"rate_limit": [1]}],
+    [
+        {"timeout": 0},
+        {"timeout": None},
+        {"timeout": True},
+        {"deadline": -1},
+        {"rate_limit": "fast"},
+        {"rate_limit": [1]},
+    ],
 )
 def test_senseless_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError):
@@ -285,7 +294,9 @@ async def test_options_of_one_call() -> None:
     assert request.headers["authorization"] == f"Bearer {KEY}"
 
 
-@pytest.mark.parametrize("header", [("X-A", "a\r\nB: c"), ("X-A", "\u20ac"), ("X A", "a"), ("Host", "evil"), ("X-A", 1)])
+@pytest.mark.parametrize(
+    "header", [("X-A", "a\r\nB: c"), ("X-A", "\u20ac"), ("X A", "a"), ("Host", "evil"), ("X-A", 1)]
+)
 async def test_headers_cannot_smuggle(header: tuple[str, str]) -> None:
     seen = Recorder()
     with pytest.raises(InvalidArgumentError, match="header"):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import httpx
 from pydantic import Field
 from typing_extensions import Self, Unpack
 
-from dialogkit._core.call import OMIT, Call, CallOptions, Caller, Omit, Operation
+from dialogkit._core.call import OMIT, Call, Caller, CallOptions, Omit, Operation
 from dialogkit._core.client import BaseClient, ClientOptions, Default, Namespace, Platform, Secret
 from dialogkit._core.downloads import ByteStream, downloadable
 from dialogkit._core.models import Arguments, Model
@@ -48,7 +48,7 @@ class ThingUpload(Model):
 
 class ListThingsQuery(Arguments):
     limit: Annotated[int | None, Field(ge=1, le=100)] = None
-    sort_by: Annotated[Literal["name", "date"] | str | None, Field(serialization_alias="sortBy")] = None
+    sort_by: Annotated[str | None, Field(serialization_alias="sortBy")] = None
     tags: list[str] | None = None
     active: bool | None = None
     ratio: float | None = None
@@ -130,7 +130,7 @@ async def create_thing(
     client: Caller,
     *,
     name: str,
-    note: str | None | Omit = OMIT,
+    note: str | Omit | None = OMIT,
     working_hours: Sequence[Day | Mapping[str, Any]] | Omit = OMIT,
     location_id: str | None = None,
     options: CallOptions | None = None,
@@ -192,5 +192,6 @@ AT_ONCE = RetryPolicy(base_delay=0, default_retry_after=0)
 
 def toy(handler: Callable[[httpx.Request], httpx.Response], **options: Unpack[ToyOptions]) -> Toy:
     """Make a client whose requests are answered by `handler`."""
-    given: ToyOptions = {"location_id": "loc_1", "retry": AT_ONCE, **options}
-    return Toy(KEY, http_client=httpx.AsyncClient(transport=httpx.MockTransport(handler)), **given)
+    transport = httpx.AsyncClient(transport=httpx.MockTransport(handler))
+    given: ToyOptions = {"location_id": "loc_1", "retry": AT_ONCE, "http_client": transport, **options}
+    return Toy(KEY, **given)

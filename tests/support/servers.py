@@ -217,14 +217,17 @@ class Server:
         self._started.set()
         await self._stopping.wait()
         listener.close()
+        await _turns()  # what was just accepted becomes a task
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _turns()  # what was just closed lets its socket go
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(self._connection(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.close())  # also when it was cancelled before it began
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with self._changed:
@@ -255,6 +258,11 @@ class Server:
                 behaviour = self.behaviours[min(len(self.requests), len(self.behaviours)) - 1]
                 self._changed.notify_all()
             alive = await behaviour(Exchange(self, request, reader, writer))
+
+
+async def _turns() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 def _ignore(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:

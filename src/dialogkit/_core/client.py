@@ -42,7 +42,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
 import httpx
-from typing_extensions import Self, TypedDict, Unpack
+from typing_extensions import Self, TypedDict
 
 from dialogkit._core.call import OMIT, Call, Caller, CallOptions, Operation, RetrySafety
 from dialogkit._core.downloads import ByteStream, Download
@@ -119,13 +119,6 @@ class BaseClient(Generic[OptionsT]):
         self._owns_connection = True
         common: ClientOptions = options
         self._configure(options, Connection(common.get("http_client")))
-
-    def with_options(self, **options: Unpack[ClientOptions]) -> Self:
-        """Return a view of this client with other options, over the same connections, limiter and credential.
-
-        Closing a view closes nothing. Facades repeat this method with the keywords of their own.
-        """
-        return self._view(cast("OptionsT", options))
 
     async def request(
         self,
@@ -232,7 +225,10 @@ class BaseClient(Generic[OptionsT]):
         raise NotImplementedError(f"{cls.__name__} does not say which platform it is for")
 
     def _view(self, options: OptionsT) -> Self:
-        """Return a client with some options replaced, over the same connections, limiter and credential."""
+        """Return a client with some options replaced, over the same connections, limiter and credential.
+
+        Facades offer it as `with_options`, with their keywords: type checkers do not let an override take more of them.
+        """
         common: ClientOptions = options
         view = object.__new__(type(self))
         view._api_key = self._api_key if common.get("auth") is None else None

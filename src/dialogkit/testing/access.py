@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, cast
-from urllib.parse import parse_qs
+from typing import Any, Final, cast
 
 from starlette.requests import Request
 
 from dialogkit.testing.document import Match, Operation
 from dialogkit.testing.errors import Refusal, missing
 from dialogkit.testing.state import Credential, State
+from dialogkit.testing.validation import Arguments
 
-_NOBODY = Credential("nobody", "none")
-
-
-@dataclass(frozen=True)
-class Naming:
-    """How a request names its location."""
-
-    given: bool
-    """Whether it names one at all."""
-    allowed: bool
-    """Whether its credential reaches that location."""
+TENANT: Final = "locationId"
+_NOBODY: Final = Credential("nobody", "none")
 
 
 def authenticate(request: Request, operation: Operation, state: State) -> Credential:
@@ -48,25 +38,36 @@ def require_headers(request: Request, names: tuple[str, ...]) -> None:
         raise missing(*(f"the header {name} should not be empty" for name in absent))
 
 
-def location_of(
-    request: Request, match: Match, operation: Operation, credential: Credential, state: State, content: bytes
-) -> tuple[str, Naming]:
-    """Return the location that a request is about, and how it names it.
-
-    Looked at before the request is validated, because the limits are counted by location.
-    """
-    own = credential.location_id or state.default_location
-    name = _tenant_in_parameters(request, match, operation)
-    if name is None:
-        name = _tenant_in_body(operation, state, request, content)
-    if name is None:
-        return own, Naming(given=False, allowed=True)
-    reach = state.locations if credential.location_id is None else [credential.location_id]
-    return (name if name in state.locations else own), Naming(given=True, allowed=name in reach)
-
-
-def _tenant_in_parameters(request: Request, match: Match, operation: Operation) -> str | None:
+def peek_location(request: Request, match: Match, operation: Operation, content: bytes) -> str | None:
+    """Say which location a request that is not validated yet seems to name: limits are counted before validation."""
     for each in operation.parameters:
         if each.tenant:
             return match.values.get(each.name) if each.place == "path" else request.query_params.get(each.name)
-    return None
+    if "application/json" not in operation.body:
+        return None
+    try:
+        body: Any = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return _text(cast("Any", body).get(TENANT)) if isinstance(body, dict) else None
+
+
+def named_location(operation: Operation, arguments: Arguments) -> str | None:
+    """Return the location that a valid request names, if it names one."""
+    for each in operation.parameters:
+        if each.tenant:
+            return _text((arguments.path if each.place == "path" else arguments.query).get(each.name))
+    return _text(arguments.body.get(TENANT)) if isinstance(arguments.body, dict) else None
+
+
+def location_in_reach(named: str | None, credential: Credential, state: State) -> str:
+    """Return the location that a request is about, or refuse with 403 one that its credential does not reach."""
+    own = credential.location_id or state.default_location
+    reach = state.locations if credential.location_id is None else [credential.location_id]
+    if named is not None and named not in reach:
+        raise Refusal(403, "The token does not have access to this location.")
+    return own if named is None else named
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from dialogkit.testing.access import authenticate, location_of, require_headers
+from dialogkit.testing.access import authenticate, location_in_reach, named_location, peek_location, require_headers
 from dialogkit.testing.conformity import check_answer
 from dialogkit.testing.document import Match, Operation, read_document
 from dialogkit.testing.errors import Refusal
@@ -104,9 +104,7 @@ class SandboxApp:
         try:
             if path.startswith(PREFIX):
                 return await self._file(request, path, state)
-            if match is None or operation is None:
-                raise _unknown(request, path, match)
-            answer = await self._serve(request, match, operation, trace_id)
+            answer = await self._serve(request, *_known(request, path, match), trace_id)
         except Refusal as refusal:
             answer = self._refused(refusal, trace_id)
         except Exception as error:  # whatever a handler failed with is a 500, as it would be at the platform
@@ -118,45 +116,43 @@ class SandboxApp:
     async def _serve(self, request: Request, match: Match, operation: Operation, trace_id: str) -> Answer:
         state = self.state
         credential = authenticate(request, operation, state)
-        content = await request.body()
-        location_id, named = location_of(request, match, operation, credential, state, content)
-        verdict = self._admit(operation, credential, location_id)
+        verdict = self._admit(operation, credential, peek_location(request, match, operation, await request.body()))
         try:
-            if verdict.retry_after is not None:
-                raise Refusal(429, "Too Many Requests")
+            _let_in(verdict)
             if not operation.public:
                 require_headers(request, self.settings.platform.required_headers)
             arguments = await self._reader.read(operation, request, match.values)
-            if not named.allowed:
-                raise Refusal(403, "The token does not have access to this location.")
+            named = named_location(operation, arguments)
             call = Call(
                 operation=operation,
                 path=arguments.path,
                 query=arguments.query,
                 body=arguments.body or {},
                 files=arguments.files,
-                location_id=location_id,
-                names_location=named.given,
+                location_id=location_in_reach(named, credential, state),
+                names_location=named is not None,
                 credential=credential,
                 state=state,
                 base_url=f"{request.url.scheme}://{request.url.netloc}",
                 trace_id=trace_id,
                 upload_limit=self.settings.upload_limit,
             )
-            answer = self._handle(operation, call)
+            answer = self._handle(call)
         except Refusal as refusal:
             refusal.headers.update(verdict.headers)
             raise
         return replace(answer, headers={**verdict.headers, **answer.headers})
 
-    def _admit(self, operation: Operation, credential: Credential, location_id: str) -> Verdict:
+    def _admit(self, operation: Operation, credential: Credential, location_id: str | None) -> Verdict:
         limits = self._own_limits.get(operation.id, self._limits)
         if limits is None:
             return Verdict({})
         with self.lock:
-            return limits.admit((credential.name, location_id))
+            counted = location_id if location_id in self.state.locations else self.state.default_location
+            return limits.admit((credential.name, counted))
 
-    def _handle(self, operation: Operation, call: Call) -> Answer:
+    def _handle(self, call: Call) -> Answer:
+        operation = call.operation
         handler = self.settings.platform.handlers[operation.id]
         with self.lock:
             result: Any = handler(call)
@@ -196,11 +192,18 @@ def raw_path(scope: Scope) -> str:
     return scope["path"] if raw is None else raw.partition(b"?")[0].decode("latin-1")
 
 
-def _unknown(request: Request, path: str, match: Match | None) -> Refusal:
+def _known(request: Request, path: str, match: Match | None) -> tuple[Match, Operation]:
     if match is None:
-        return Refusal(404, f"Cannot {request.method} {path}")
-    allowed = ", ".join(sorted(match.operations))
-    return Refusal(405, f"{path} takes {allowed}, not {request.method}", headers={"Allow": allowed})
+        raise Refusal(404, f"Cannot {request.method} {path}")
+    if request.method not in match.operations:
+        allowed = ", ".join(sorted(match.operations))
+        raise Refusal(405, f"{path} takes {allowed}, not {request.method}", headers={"Allow": allowed})
+    return match, match.operations[request.method]
+
+
+def _let_in(verdict: Verdict) -> None:
+    if verdict.retry_after is not None:
+        raise Refusal(429, "Too Many Requests")
 
 
 async def _read(request: Request) -> bytes:

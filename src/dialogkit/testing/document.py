@@ -166,7 +166,7 @@ def _absolute(node: Any) -> Any:
         items = cast("Json", node).items()
         return {k: ROOT + v if k == "$ref" and isinstance(v, str) else _absolute(v) for k, v in items}
     if isinstance(node, list):
-        return [_absolute(each) for each in cast("list[Any]", node)]
+        return [_absolute(each) for each in node]
     return node
 
 

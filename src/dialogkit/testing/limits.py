@@ -6,9 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
-
-from typing_extensions import TypeAlias
+from typing import Final, Literal, TypeAlias
 
 Tier: TypeAlias = Literal["standard", "agency"]
 """The platform's account tiers with published limits."""

@@ -29,6 +29,7 @@ class _Link:
     method: str
     signature: str | None = None
     expires: float | None = None
+    limit: int = 0
 
 
 class Links:
@@ -45,12 +46,15 @@ class Links:
         self._links[path] = _Link(file, "GET")
         return base_url + path
 
-    def sign(self, base_url: str, file: StoredFile, *, method: str, seconds: float) -> str:
-        """Return a URL that works for some seconds, for one method, and only without an Authorization header."""
+    def sign(self, base_url: str, file: StoredFile, *, method: str, seconds: float, limit: int = 0) -> str:
+        """Return a URL that works for some seconds, for one method, and only without an Authorization header.
+
+        `limit` is the largest body that may be put there, in bytes.
+        """
         path = f"{PREFIX}signed/{self._ids.mint('link')}"
         signature = self._ids.secret("signature")
         expires = self._clock() + seconds
-        self._links[path] = _Link(file, method, signature, expires)
+        self._links[path] = _Link(file, method, signature, expires, limit)
         return f"{base_url}{path}?signature={signature}&expires={int(expires)}"
 
     def follow(self, method: str, path: str, query: Mapping[str, str], *, authorized: bool, body: bytes) -> StoredFile:
@@ -65,7 +69,7 @@ class Links:
 
         Raises:
             Refusal: 404 for no such link, 405 for another method, 400 for an Authorization header on a signed link,
-                403 for a wrong signature or one that has lapsed.
+                403 for a wrong signature or one that has lapsed, 413 for a body that is too large.
 
         """
         link = self._links.get(path)
@@ -81,5 +85,7 @@ class Links:
             if link.expires is not None and self._clock() >= link.expires:
                 raise Refusal(403, "The link has lapsed: ask for a new one.")
         if method == "PUT":
+            if len(body) > link.limit:
+                raise Refusal(413, f"The link takes no more than {link.limit} bytes.")
             link.file.content = body
         return link.file

@@ -104,5 +104,3 @@ class Registry(Mapping[str, Handler]):
 def pick(row: Row, *names: str) -> Row:
     """Return the named values of a row, without those it lacks."""
     return {name: row[name] for name in names if name in row}
-
-

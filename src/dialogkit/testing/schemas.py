@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from dialogkit.testing.document import ROOT, Document, Json
@@ -25,6 +25,20 @@ _TYPES: Final = {
     "array": "an array",
     "object": "an object",
     "null": "null",
+}
+_WORDINGS: Final = {
+    "type": "must be {limit}",
+    "enum": "must be one of the following values: {limit}",
+    "const": "must be {limit}",
+    "minimum": "must not be less than {limit}",
+    "maximum": "must not be greater than {limit}",
+    "minLength": "must be longer than or equal to {limit} characters",
+    "maxLength": "must be shorter than or equal to {limit} characters",
+    "minItems": "must contain at least {limit} elements",
+    "maxItems": "must contain at most {limit} elements",
+    "pattern": "must match {limit}",
+    "format": "must be a valid {limit}",
+    "oneOf": "has none of the forms that are accepted",
 }
 
 
@@ -59,7 +73,8 @@ def _require_together(_: Any, groups: list[list[str]], instance: Any, __: Any) -
                 yield ValidationError(f"{', '.join(group)} must be given together")
 
 
-_Validator: Final[Any] = extend(
+_extend: Final[Any] = extend  # untyped in its stubs
+_Validator: Final[Any] = _extend(
     Draft202012Validator,
     {"required": _required, "x-require-one-of": _require_one_of, "x-require-together": _require_together},
 )
@@ -69,8 +84,7 @@ class Schemas:
     """Validates values against schemas of one document."""
 
     def __init__(self, document: Document) -> None:
-        resource: Any = Resource(contents=document.raw, specification=DRAFT202012)
-        self._registry: Any = Registry().with_resource(ROOT, resource)  # pyright: ignore[reportUnknownMemberType]
+        self._registry = Registry[Any]().with_resource(ROOT, DRAFT202012.create_resource(document.raw))
         self._document = document
         self._validators: dict[int, Any] = {}
 
@@ -117,26 +131,12 @@ def _problem(error: ValidationError) -> Problem:
     return Problem(f"{path} {text}" if path else text, missing=error.validator in _MISSING)
 
 
-def _wording(error: ValidationError) -> str:  # noqa: PLR0911 - one line for each keyword
+def _wording(error: ValidationError) -> str:
     rule, limit = error.validator, cast("Any", error.validator_value)
     if rule == "type":
-        return f"must be {' or '.join(_TYPES[each] for each in ([limit] if isinstance(limit, str) else limit))}"
-    if rule == "enum":
-        return f"must be one of the following values: {', '.join(map(str, limit))}"
-    if rule == "const":
-        return f"must be {limit}"
-    if rule == "minimum":
-        return f"must not be less than {limit}"
-    if rule == "maximum":
-        return f"must not be greater than {limit}"
-    if rule in {"minLength", "maxLength"}:
-        return f"must be {'longer' if rule == 'minLength' else 'shorter'} than or equal to {limit} characters"
-    if rule in {"minItems", "maxItems"}:
-        return f"must contain at {'least' if rule == 'minItems' else 'most'} {limit} elements"
-    if rule == "pattern":
-        return f"must match {limit}"
-    if rule == "format":
-        return f"must be a valid {limit}"
-    if rule == "oneOf":
-        return "has none of the forms that are accepted"
-    return error.message
+        kinds: list[str] = [limit] if isinstance(limit, str) else limit
+        limit = " or ".join(_TYPES[kind] for kind in kinds)
+    elif rule == "enum":
+        limit = ", ".join(map(str, limit))
+    template = _WORDINGS.get(str(rule))
+    return error.message if template is None else template.format(limit=limit)

@@ -36,7 +36,7 @@ class Table:
 
     def add(self, row: Row, id_: str | None = None) -> Row:
         """Add a row under a new id, or under the one given, and return it."""
-        key = id_ or self._ids.mint(self._prefix)
+        key = self._ids.mint(self._prefix) if id_ is None else id_
         stored: Row = {"id": key, **row}
         self._rows[key] = stored
         return stored
@@ -84,6 +84,15 @@ class Credential:
     """Epoch seconds; None for never."""
 
 
+@dataclass(frozen=True)
+class Grant:
+    """What a code or a refresh token can be exchanged for."""
+
+    user_type: str
+    """`Company` or `Location`."""
+    location_id: str
+
+
 class State:
     """Everything that a run of the sandbox has learnt.
 
@@ -100,6 +109,10 @@ class State:
         self.locations = [location_id]
         self.company_id = "company_sandbox"
         self.tokens: dict[str, Credential] = {}
+        self.client_id = "sandbox-client"
+        self.client_secret = "sandbox-client-secret"  # noqa: S105 - it guards nothing but the sandbox
+        self.codes: dict[str, Grant] = {}
+        self.refresh_tokens: dict[str, Grant] = {}
         self.links = Links(self.ids, clock)
         self._last_ms = 0
         self._tables: dict[str, Table] = {}

@@ -57,8 +57,8 @@ def complaint(call: Call[Any]) -> InvalidArgumentError:
     with pytest.raises(InvalidArgumentError) as caught:
         encode(call, settings_of())
     assert caught.value.operation == call.operation.id
-    assert str(caught.value).replace("`", "").startswith(f"{call.operation.id}: {caught.value.argument} ")
-    assert "othing was sent" in str(caught.value)
+    assert str(caught.value).startswith(f"{call.operation.id}: {caught.value.argument} ")
+    assert "Nothing was sent" in str(caught.value)
     assert caught.value.__context__ is None
     return caught.value
 
@@ -109,7 +109,8 @@ def test_other_values_as_text() -> None:
     assert [scalar("op", "x", each) for each in (True, 7, "a", None, moment, 20.0)] == [
         "true", "7", "a", None, "2026-03-07T12:00:00+01:00", "20",
     ]  # fmt: skip
-    for bad in (float("nan"), float("inf"), {}, b""):
+    unfit: list[object] = [float("nan"), float("inf"), {}, b""]
+    for bad in unfit:
         with pytest.raises(InvalidArgumentError):
             scalar("op", "x", bad)
 
@@ -119,7 +120,8 @@ def test_resume_wins_over_what_was_given() -> None:
     assert url_of(Call(LIST_THINGS, query={"limit": 5, "active": False}, resume=cursor)) == (
         "/things/?limit=7&active=false&locationId=loc_1"
     )
-    assert complaint(Call(LIST_THINGS, resume="rubbish")).argument == "resume"
+    with pytest.raises(InvalidArgumentError, match="resume"):
+        encode(Call(LIST_THINGS, resume="rubbish"), settings_of())
 
 
 def test_a_missing_location_says_how_to_set_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +179,11 @@ def test_models_and_mappings_are_the_same(days: object) -> None:
             "working_hours[0].intervals[1].start_hour",
             "should be less than or equal to 23, not 99",
         ),
-        ({"name": "a", "working_hours": [{"intervals": [{}]}]}, "working_hours[0].intervals[0].start_hour", "is required"),
+        (
+            {"name": "a", "working_hours": [{"intervals": [{}]}]},
+            "working_hours[0].intervals[0].start_hour",
+            "is required",
+        ),
         ({"name": "a", "working_hours": [{"intervals": None}]}, "working_hours[0].intervals", "list, not None"),
         ({"name": "a", "ratio": True}, "ratio", "should be a valid number, not True"),
     ],
@@ -216,7 +222,10 @@ def test_a_required_query_argument_is_asked_for() -> None:
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_no_body_carries_what_json_cannot(number: float) -> None:
     raw = Operation[Any](id="raw", method="POST", path="/raw", retry="safe")
-    for call in (Call(CREATE_THING, body={"name": "a", "ratio": number}), Call(raw, body={"a": [1, {"ratio": number}]})):
+    for call in (
+        Call(CREATE_THING, body={"name": "a", "ratio": number}),
+        Call(raw, body={"a": [1, {"ratio": number}]}),
+    ):
         assert complaint(call).argument in {"ratio", "a[1].ratio"}
     assert complaint(Call(raw, body=number)).argument == "the body"
 
@@ -251,7 +260,9 @@ def test_the_credential_wins_over_every_header() -> None:
     assert request.headers.get_list("authorization") == ["Bearer x"]
 
 
-@pytest.mark.parametrize("host", ["example.com", "10.0.0.1", "127.0.0.1.evil.example", "localhost.evil.example", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "host", ["example.com", "10.0.0.1", "127.0.0.1.evil.example", "localhost.evil.example", "0.0.0.0"]
+)
 def test_plain_http_leaves_this_machine_only_on_request(host: str) -> None:
     with pytest.raises(ConfigurationError, match="not encrypted"):
         check_url(f"http://{host}/x", allow_insecure=False)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +33,7 @@ def test_what_the_platform_asks_for_is_the_least() -> None:
     "options",
     [{"max_attempts": 0}, {"max_attempts": 1.5}, {"base_delay": -1}, {"max_delay": float("nan")}, {"base_delay": "1"}],
 )
-def test_senseless_policies_are_refused(options: dict[str, int]) -> None:
+def test_senseless_policies_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="RetryPolicy"):
         RetryPolicy(**options)
 

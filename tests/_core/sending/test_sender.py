@@ -4,9 +4,8 @@ import asyncio
 import logging
 import pickle
 import traceback
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 
-import anyio
 import httpx
 import pytest
 import trio
@@ -20,9 +19,7 @@ from dialogkit._core.errors import (
     APITimeoutError,
     AuthenticationError,
     BadRequestError,
-    DeadlineExceededError,
     DialogkitError,
-    InvalidArgumentError,
     RateLimitError,
     RateLimitWaitError,
     ResponseValidationError,
@@ -32,69 +29,21 @@ from dialogkit._core.models import response_info
 from dialogkit._core.sending.auth import AuthContext
 from dialogkit._core.sending.rate_limit import RateLimit
 from dialogkit._core.sending.retry import RetryPolicy
-from dialogkit._core.sending.sender import Sender
 from dialogkit._core.uploads import Upload
-from tests._core.toy import CREATE_THING, KEY, UPLOAD_THING, Toy, ToyOptions, toy
-
-Answer = httpx.Response | Callable[[httpx.Request], httpx.Response]
-OK = {"id": "t1"}
-
-
-def connect_error(request: httpx.Request) -> httpx.Response:
-    raise httpx.ConnectError("refused", request=request)
-
-
-def connect_timeout(request: httpx.Request) -> httpx.Response:
-    raise httpx.ConnectTimeout("slow", request=request)
-
-
-def read_timeout(request: httpx.Request) -> httpx.Response:
-    raise httpx.ReadTimeout("silent", request=request)
-
-
-def dropped(request: httpx.Request) -> httpx.Response:
-    raise httpx.RemoteProtocolError("gone", request=request)
-
-
-class BrokenBody(httpx.AsyncByteStream):
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield b'{"id"'
-        raise httpx.ReadError("broken")
-
-
-def broken_body(request: httpx.Request) -> httpx.Response:
-    return httpx.Response(200, stream=BrokenBody())
-
-
-class Platform:
-    """Answers in turn, the last answer for ever, and remembers the requests."""
-
-    def __init__(self, *answers: Answer) -> None:
-        self.answers = answers
-        self.requests: list[httpx.Request] = []
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        answer = self.answers[min(len(self.requests), len(self.answers)) - 1]
-        if isinstance(answer, httpx.Response):
-            return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
-        return answer(request)
-
-
-def ok() -> httpx.Response:
-    return httpx.Response(200, json=OK)
-
-
-def client_of(platform: Platform, **options: Unpack[ToyOptions]) -> tuple[Toy, list[float]]:
-    """Make a client that does not really sleep between attempts, and the list of its would-be sleeps."""
-    client = toy(platform, **options)
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    client._sender = Sender(client._settings, client._connection, sleep=sleep)
-    return client, slept
+from tests._core.sending.answers import (
+    Answer,
+    BrokenBody,
+    Platform,
+    broken_body,
+    client_of,
+    connect_error,
+    connect_timeout,
+    dropped,
+    hang,
+    ok,
+    read_timeout,
+)
+from tests._core.toy import CREATE_THING, KEY, UPLOAD_THING, ToyOptions, toy
 
 
 async def repeated(platform: Platform, safety: RetrySafety, **options: Unpack[ToyOptions]) -> None:
@@ -124,7 +73,9 @@ async def test_lasting_refusals_are_not_repeated(safety: RetrySafety, status: in
     assert (caught.value.status, caught.value.attempts, len(platform.requests)) == (status, 1, 1)
 
 
-@pytest.mark.parametrize("trouble", [httpx.Response(429), httpx.Response(503, headers={"Retry-After": "1"}), connect_error])
+@pytest.mark.parametrize(
+    "trouble", [httpx.Response(429), httpx.Response(503, headers={"Retry-After": "1"}), connect_error]
+)
 async def test_what_was_certainly_not_processed_is_repeated(trouble: Answer) -> None:
     platform = Platform(trouble, ok())
     await repeated(platform, "never-after-sent")
@@ -186,7 +137,7 @@ async def test_a_retry_after_that_is_too_long_is_raised() -> None:
     with pytest.raises(RateLimitError) as caught:
         await client.things.get("t1")
     assert (caught.value.retry_after, slept, len(platform.requests)) == (3600.0, [], 1)
-    with pytest.raises(RateLimitWaitError, match="get_thing: .*the platform asked") as waited:
+    with pytest.raises(RateLimitWaitError, match=r"get_thing: .*the platform asked") as waited:
         await client.things.get("t1")
     assert waited.value.operation == "get_thing"
     assert len(platform.requests) == 1
@@ -268,67 +219,6 @@ async def test_a_request_is_made_anew_for_each_attempt() -> None:
     assert first is not second
     assert first.content == second.content
     assert int(first.headers["content-length"]) == len(first.content)
-
-
-async def hang(request: httpx.Request) -> httpx.Response:
-    await anyio.sleep_forever()
-    raise AssertionError
-
-
-async def test_a_deadline_covers_the_answer() -> None:
-    client = toy(Platform(ok())).with_options(
-        http_client=httpx.AsyncClient(transport=httpx.MockTransport(hang)), deadline=0.01
-    )
-    with pytest.raises(DeadlineExceededError, match="It may have taken effect") as caught:
-        await client.things.create(name="a")
-    assert (caught.value.sent, caught.value.attempts, caught.value.operation) == (True, 1, "create_thing")
-    with pytest.raises(DeadlineExceededError) as caught:
-        await client.things.get("t1", options=CallOptions(deadline=0.005))
-    assert "0.005 s" in str(caught.value)
-    assert "taken effect" not in str(caught.value)
-
-
-async def test_a_deadline_that_a_pause_would_pass_ends_the_call_at_once() -> None:
-    client, slept = client_of(Platform(httpx.Response(503, headers={"Retry-After": "30"})), deadline=5)
-    with pytest.raises(DeadlineExceededError, match="The last one ended with: .*503") as caught:
-        await client.things.get("t1")
-    assert (slept, caught.value.attempts, caught.value.sent) == ([], 1, True)
-
-
-async def test_a_deadline_covers_authentication() -> None:
-    class Slow(Rotating):
-        async def headers(self, context: AuthContext, /) -> Mapping[str, str]:
-            await anyio.sleep_forever()
-            return {}
-
-    client = toy(Platform(ok())).with_options(auth=Slow(), deadline=0.01)
-    with pytest.raises(DeadlineExceededError) as caught:
-        await client.things.get("t1")
-    assert (caught.value.sent, caught.value.attempts) == (False, 0)
-
-
-async def test_a_limiter_that_would_pass_the_deadline_fails_at_once() -> None:
-    client = toy(Platform(ok()), rate_limit=RateLimit(1, per=60), deadline=5)
-    await client.things.get("t1")
-    with pytest.raises(RateLimitWaitError, match=r"get_thing: .* wait 60 s, longer than the 5 s"):
-        await client.things.get("t1")
-
-
-async def test_a_timeout_of_the_users_own_is_not_the_deadline() -> None:
-    class Failing(Rotating):
-        async def headers(self, context: AuthContext, /) -> Mapping[str, str]:
-            raise TimeoutError("the vault")
-
-    with pytest.raises(TimeoutError, match="the vault"):
-        await toy(Platform(ok())).with_options(auth=Failing(), deadline=5).things.get("t1")
-
-
-@pytest.mark.parametrize("options", [CallOptions(timeout=0), CallOptions(deadline=-1), CallOptions(timeout=float("nan"))])
-async def test_senseless_times_are_refused(options: CallOptions) -> None:
-    platform = Platform(ok())
-    with pytest.raises(InvalidArgumentError, match="positive number of seconds"):
-        await toy(platform).things.get("t1", options=options)
-    assert platform.requests == []
 
 
 async def test_a_cancelled_call_gives_its_token_back() -> None:

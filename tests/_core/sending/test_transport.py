@@ -18,7 +18,7 @@ import respx
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.sending.transport import Connection
 from tests.support.backends import BACKENDS, on_every_backend
-from tests.support.servers import Behaviour, Exchange, Server, answer, echo, raw
+from tests.support.servers import Exchange, Server, answer, echo, raw
 
 PATIENCE = 20.0
 
@@ -39,10 +39,6 @@ async def once(request: httpx.Request) -> httpx.Response:
 
 def get(url: str) -> httpx.Request:
     return httpx.Request("GET", url)
-
-
-def redirect(url: str, status: int = 302) -> Behaviour:
-    return answer(b"elsewhere", status=status, headers=[("location", url)])
 
 
 # The wire.
@@ -257,67 +253,6 @@ async def test_streams_are_not_buffered() -> None:
         await connection.aclose()
     assert received == size * count
     assert tracemalloc.get_traced_memory()[1] - before < 10 * size
-
-
-# Redirects.
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@on_every_backend
-async def test_redirects_of_reading_requests_are_followed(method: str, status: int) -> None:
-    with Server(redirect("/there/", status), answer(b"here")) as server:
-        response = await once(httpx.Request(method, server.url, headers={"Authorization": "Bearer t", "Version": "1"}))
-    assert response.status_code == 200
-    assert [(request.method, request.target) for request in server.requests] == [(method, "/"), (method, "/there/")]
-    assert server.requests[1].header("authorization") == "Bearer t"
-    assert server.requests[1].header("version") == "1"
-    assert server.connections == 1
-
-
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-@on_every_backend
-async def test_redirects_of_changing_requests_are_answers(method: str) -> None:
-    with Server(redirect("/there")) as server:
-        response = await once(httpx.Request(method, server.url))
-    assert (response.status_code, response.content) == (302, b"elsewhere")
-    assert len(server.requests) == 1
-
-
-@on_every_backend
-async def test_at_most_five_redirects() -> None:
-    with Server(redirect("/again")) as server:
-        response = await once(get(server.url))
-    assert response.status_code == 302
-    assert len(server.requests) == 6
-
-
-@on_every_backend
-async def test_credentials_stay_with_their_origin() -> None:
-    secrets = {"Authorization": "Bearer t", "X-Api-Key": "k", "Cookie": "c=1", "Version": "1"}
-    neutral = {"Accept": "audio/x-wav", "Range": "bytes=0-9", "User-Agent": "dialogkit"}
-    with Server(answer(b"file")) as storage, Server(redirect(f"{storage.url}file?sig=1")) as api:
-        response = await once(httpx.Request("GET", api.url, headers=secrets | neutral))
-    assert response.content == b"file"
-    assert {name.lower() for name, _ in storage.requests[0].headers} == {"host", "accept", "range", "user-agent"}
-    assert storage.requests[0].header("host") == f"127.0.0.1:{storage.port}"
-
-
-@on_every_backend
-async def test_credentials_do_not_come_back_by_a_detour() -> None:
-    with Server() as detour, Server(redirect(detour.url), answer()) as api:
-        detour.behaviours = (redirect(api.url),)
-        await once(httpx.Request("GET", api.url, headers={"Authorization": "Bearer t"}))
-    assert [request.header("authorization") for request in api.requests] == ["Bearer t", None]
-    assert [request.header("authorization") for request in detour.requests] == [None]
-
-
-async def test_the_auth_of_a_given_client_stays_with_its_origin() -> None:
-    with Server(answer(b"file")) as storage, Server(redirect(storage.url)) as api:
-        async with httpx.AsyncClient(auth=("user", "password")) as client:
-            await fetch(Connection(client), get(api.url))
-    assert api.requests[0].header("authorization") is not None
-    assert storage.requests[0].header("authorization") is None
 
 
 # Event loops and closing.

@@ -20,7 +20,7 @@ from pydantic_core import from_json
 from dialogkit._core.errors import APIStatusError, status_error_class
 
 _LONGEST_DETAIL: Final = 500
-_ID_HEADERS: Final = ("x-request-id", "x-trace-id", "request-id", "trace-id", "x-correlation-id", "x-amzn-trace-id")
+_ID_HEADERS: Final = (b"x-request-id", b"x-trace-id", b"request-id", b"trace-id", b"x-correlation-id", b"traceparent")
 _WORDS: Final = ("message", "detail", "error_description", "msg", "title")
 _ENVELOPE: Final = frozenset({"statusCode", "status", "status_code", "traceId", "code", "error", "success", "path"})
 _TRACE_ID: Final = re.compile(rb'"traceId"\s*:\s*"([!-~]{1,200}?)"')
@@ -84,16 +84,14 @@ def status_error(
     )
 
 
-def request_id_of(headers: Mapping[str, str], content: bytes = b"") -> str | None:
+def request_id_of(headers: httpx.Headers, content: bytes = b"") -> str | None:
     """Find the platform's id of a request in the answer's headers, else as the `traceId` of a JSON body."""
-    for name in _ID_HEADERS:
-        if value := headers.get(name):
-            return value[:200]
-    if parent := headers.get("traceparent"):
-        parts = parent.split("-")
-        return parts[1][:64] if len(parts) == 4 and parts[1] else None
-    if b'"traceId"' in content and (found := _TRACE_ID.search(content)):
-        return found[1].decode("ascii")
+    found = {name.lower(): value for name, value in headers.raw if name.lower() in _ID_HEADERS}
+    for name in _ID_HEADERS if found else ():
+        if value := found.get(name, b"").decode("latin-1")[:200]:
+            return value.split("-")[1] if name == b"traceparent" and value.count("-") == 3 else value
+    if b'"traceId"' in content and (match := _TRACE_ID.search(content)):
+        return match[1].decode("ascii")
     return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import sys
 from collections.abc import Callable
 from typing import Final, cast
@@ -49,7 +50,7 @@ class Connection:
         self._client: httpx.AsyncClient | None = None
         self._home: object = None
         self._seconds: float | None = None
-        self._timeout: dict[str, float] = {}
+        self._timeout: dict[str, float | None] = {}
         self.closed = False
 
     async def send(self, request: httpx.Request, *, timeout: float) -> httpx.Response:
@@ -60,7 +61,8 @@ class Connection:
 
         Args:
             request: What to send.
-            timeout: Seconds to get a connection, then for each write, then for each piece of the answer.
+            timeout: Seconds to get a connection, then for each write, then for each piece of the answer; `math.inf` for
+                no limit.
 
         Raises:
             TransportFailure: No answer came.
@@ -69,7 +71,8 @@ class Connection:
         client = self._usable_client()
         if timeout != self._seconds:
             self._seconds = timeout
-            self._timeout = {"connect": timeout, "read": timeout, "write": timeout, "pool": timeout}
+            limit = None if timeout == math.inf else timeout
+            self._timeout = {"connect": limit, "read": limit, "write": limit, "pool": limit}
         request.extensions["timeout"] = self._timeout
         try:
             response = await client.send(request, stream=True, follow_redirects=False)

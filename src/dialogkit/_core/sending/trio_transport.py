@@ -43,14 +43,10 @@ class TrioTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request`; the answer's body is not read yet."""
         stream, extensions = request.stream, request.extensions
-        body = _Pieces(cast("AsyncIterable[bytes]", stream))
+        body, bookkeeping = _Pieces(cast("AsyncIterable[bytes]", stream)), _Bookkeeping()
+        request.stream, request.extensions = body, {**extensions, "trace": bookkeeping.trace}
         try:
-            with trio.CancelScope(shield=True) as bookkeeping:
-
-                async def trace(event: str, _: dict[str, Any]) -> None:
-                    bookkeeping.shield = event.partition(".")[2] not in _WAITING
-
-                request.stream, request.extensions = body, {**extensions, "trace": trace}
+            with bookkeeping.shield:
                 try:
                     return await self._transport.handle_async_request(request)
                 finally:
@@ -62,6 +58,23 @@ class TrioTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
+
+
+class _Bookkeeping:
+    """Shields a request from cancellation, except while httpcore says that it waits."""
+
+    def __init__(self) -> None:
+        self.shield = trio.CancelScope(shield=True)
+        self._opened: Any = None  # httpcore's stream, whose package is not ours to import
+
+    async def trace(self, event: str, info: dict[str, Any]) -> None:
+        """Take httpcore's report of a step that begins or ends."""
+        step = event.partition(".")[2]
+        self.shield.shield = step not in _WAITING
+        if step == "connect_tcp.complete":
+            self._opened = info["return_value"]
+        elif step == "start_tls.failed" and self._opened is not None:
+            await self._opened.aclose()  # httpcore forgets that when it is cancelled
 
 
 class _Pieces(httpx.AsyncByteStream):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, cast
 from urllib.parse import quote, unquote, urlencode
@@ -95,12 +97,9 @@ def scalar(operation: str, name: str, value: object) -> str | None:
 
 
 def _decimal(operation: str, name: str, value: float) -> str:
-    if value - value != 0.0:  # infinite, or no number
+    if not math.isfinite(value):
         raise invalid(operation, name, f"should be a finite number, not {value!r}")
-    if value.is_integer():
-        return str(int(value))
-    text = repr(value)
-    return text if "e" not in text else f"{value:.{17 - int(text.partition('e')[2])}f}".rstrip("0")
+    return str(int(value)) if value.is_integer() else format(Decimal(repr(value)), "f")
 
 
 def header(operation: str, name: str, value: object) -> bytes:

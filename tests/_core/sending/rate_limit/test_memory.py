@@ -46,10 +46,7 @@ class SlidingWindow:
     def overrun(self, arrivals: Sequence[float]) -> bool:
         ordered = sorted(arrivals)
         limit = self.limit.limit
-        return any(
-            later - earlier <= self.limit.per
-            for earlier, later in zip(ordered, ordered[limit:], strict=False)
-        )
+        return any(later - earlier <= self.limit.per for earlier, later in zip(ordered, ordered[limit:], strict=False))
 
 
 class Bucket:
@@ -68,7 +65,10 @@ class Bucket:
 
 
 async def traffic(
-    limiter: MemoryRateLimiter, limits: Sequence[RateLimit], starts: Sequence[float], latencies: Sequence[tuple[float, float]]
+    limiter: MemoryRateLimiter,
+    limits: Sequence[RateLimit],
+    starts: Sequence[float],
+    latencies: Sequence[tuple[float, float]],
 ) -> list[float]:
     """Send one request for each start (seconds to wait before), and return when each arrived."""
     arrivals: list[float] = []
@@ -207,8 +207,13 @@ async def test_first_come_first_served() -> None:
 
 async def test_a_newcomer_does_not_overtake_who_waits() -> None:
     time = FakeTime()
-    limiter = limiter_with(time)
-    first = await take(limiter)
+    alarm = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        await alarm.wait()
+
+    limiter = MemoryRateLimiter(clock=time, sleep=sleep)
+    await settled(limiter)
     order: list[str] = []
 
     async def wait(name: str) -> None:
@@ -217,9 +222,13 @@ async def test_a_newcomer_does_not_overtake_who_waits() -> None:
 
     early = asyncio.create_task(wait("early"))
     await turns()
-    first.settle(None, None)
-    time.now += 11  # a token is there, and the one who waits for it has not run yet
+    time.now += 11  # the token is back, and the one who waits for it has not woken up yet
     late = asyncio.create_task(wait("late"))
+    await turns()
+    assert order == []
+    alarm.set()
+    await turns()
+    time.now += 11
     await asyncio.gather(early, late)
     assert order == ["early", "late"]
 
@@ -326,7 +335,7 @@ async def test_a_later_and_shorter_pause_does_not_end_the_first() -> None:
 async def test_a_pause_that_is_too_long_fails_at_once() -> None:
     limiter = limiter_with(FakeTime())
     (await take(limiter, (RateLimit(5, per=1),))).settle({}, 3600.0)
-    with pytest.raises(RateLimitWaitError, match="3.6e\\+03 s, the platform asked") as caught:
+    with pytest.raises(RateLimitWaitError, match=r"3.6e\+03 s, the platform asked") as caught:
         await take(limiter)
     assert caught.value.wait == pytest.approx(3600.0)
 
@@ -396,7 +405,8 @@ def test_it_works_under_trio() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(0, 1), (1, 0), (-1, 1), (1, -1), (1.5, 1), (True, 1), (1, float("nan")), (1, float("inf")), (1, 1, 0)]
+    "arguments",
+    [(0, 1), (1, 0), (-1, 1), (1, -1), (1.5, 1), (True, 1), (1, float("nan")), (1, float("inf")), (1, 1, 0)],
 )
 def test_senseless_limits_are_refused(arguments: tuple[int, float]) -> None:
     with pytest.raises(ConfigurationError, match="RateLimit"):

@@ -83,7 +83,7 @@ class _Key:
 
     def __init__(self) -> None:
         self.by_limit: dict[RateLimit, tuple[_Window, ...]] = {}
-        self.limits: Sequence[RateLimit] = ()
+        self.limits: tuple[RateLimit, ...] | None = None
         self.windows: tuple[_Window, ...] = ()
         self.paused_until = float("-inf")
         self.queue: deque[anyio.Event] | None = None
@@ -96,7 +96,7 @@ class _Key:
             if limit not in self.by_limit:
                 self.by_limit[limit] = tuple(_Window(*window) for window in limit.windows())
         self.windows = tuple(window for limit in dict.fromkeys(limits) for window in self.by_limit[limit])
-        self.limits = limits if isinstance(limits, tuple) else ()
+        self.limits = limits if isinstance(limits, tuple) else None
         return self.windows
 
     def idle(self, now: float) -> bool:
