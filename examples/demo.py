@@ -25,7 +25,7 @@ def step(title: str) -> None:
 
 def say(text: str) -> None:
     """Print one line of what happened."""
-    console.print(f"  {text}")
+    console.print(f"  {text}", soft_wrap=True)
 
 
 async def bots(hoop: HoopAI) -> None:
@@ -48,7 +48,7 @@ async def messages(hoop: HoopAI) -> None:
     first = await hoop.messages.send(type="SMS", contact_id="contact_demo", message="Hello!")
     for text in ("Are you open today?", "Thank you."):
         await hoop.messages.send(type="SMS", conversation_id=first.conversation_id, message=text)
-    say(f"three messages in {first.conversation_id}; the last of them, newest first:")
+    say(f"three messages in {first.conversation_id}, newest first:")
     async for message in hoop.messages.list(first.conversation_id):
         say(f"  {message.date_added:%H:%M:%S} {message.direction}: {message.body}")
 
@@ -101,8 +101,8 @@ async def limits(hoop: HoopAI) -> None:
     started = time.monotonic()
     answers = await asyncio.gather(*(hasty.bots.list() for _ in range(14)))
     attempts = [response_info(answer).attempts for answer in answers]
-    say(f"14 calls at once without the limiter: {sum(attempts) - 14} were answered 429 and repeated after Retry-After;")
-    say(f"all 14 succeeded in {time.monotonic() - started:.1f} s")
+    say(f"14 calls at once with the limiter off: {sum(attempts) - 14} were answered 429 and repeated after Retry-After")
+    say(f"all of them succeeded, in {time.monotonic() - started:.1f} s")
 
 
 async def main() -> None:

@@ -21,8 +21,9 @@ from generator.document import Document, Finding, JsonObject, as_list, as_object
 from generator.normalise import normalise
 from generator.schemas import METHODS, component_kind
 
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-fA-F]+>")
 _OPERATION = re.compile(r"parsing ([A-Z]+) (\S+) within")
+_REMOVED = re.compile(r"removal of:\s*(/components/\S+)")
 _SCHEMA = re.compile(r"parse schema (/components/\S+)")
 
 
@@ -119,7 +120,7 @@ def _finding(error: GeneratorError) -> Finding:
     place = ""
     if match := _OPERATION.search(text):
         place = pointer("paths", match[2], match[1].lower())
-    elif match := _SCHEMA.search(text):
+    elif match := _SCHEMA.search(text) or _REMOVED.search(text):
         place = match[1]
-    detail = " ".join(_ADDRESS.sub("", error.detail or error.header).split())
+    detail = " ".join(_OBJECT.sub("", error.detail or error.header).split())
     return Finding(place, f"The parser refuses this: {detail.rstrip('.')}.")

@@ -23,8 +23,8 @@ def check_specification(document: Document) -> Iterator[Finding]:
     # The second half of its rules relies on the first, and on schemas of the right shape: it breaks where they are not.
     try:
         errors = errors or list(validator.root_validator(validator.schema_path))
-    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
-        yield Finding("", f"The validator of OpenAPI cannot read this: {type(error).__name__} {error}.")
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as reason:
+        yield Finding("", f"The validator of OpenAPI cannot read this: {type(reason).__name__} {reason}.")
     for error in errors:
         message = " ".join(str(error.message).split())
         if len(message) > 300:

@@ -28,7 +28,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if missing := [module for module in _NEEDED if find_spec(module) is None]:
         raise ImportError(
-            f"The sandbox needs packages that are not installed ({', '.join(missing)}): pip install 'dialogkit[testing]'."
+            f"The sandbox needs {', '.join(missing)} from the extra `testing`: pip install 'dialogkit[testing]'."
         )
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from starlette.requests import Request
 
-from dialogkit.testing.document import Match, Operation
+from dialogkit.testing.document import Match, Operation, is_object
 from dialogkit.testing.errors import Refusal, missing
 from dialogkit.testing.state import Credential, State
 from dialogkit.testing.validation import Arguments
@@ -49,7 +49,7 @@ def peek_location(request: Request, match: Match, operation: Operation, content:
         body: Any = json.loads(content)
     except (ValueError, RecursionError):
         return None
-    return _text(cast("Any", body).get(TENANT)) if isinstance(body, dict) else None
+    return _text(body.get(TENANT)) if is_object(body) else None
 
 
 def named_location(operation: Operation, arguments: Arguments) -> str | None:
@@ -57,7 +57,7 @@ def named_location(operation: Operation, arguments: Arguments) -> str | None:
     for each in operation.parameters:
         if each.tenant:
             return _text((arguments.path if each.place == "path" else arguments.query).get(each.name))
-    return _text(arguments.body.get(TENANT)) if isinstance(arguments.body, dict) else None
+    return _text(arguments.body.get(TENANT)) if is_object(arguments.body) else None
 
 
 def location_in_reach(named: str | None, credential: Credential, state: State) -> str:

@@ -93,7 +93,7 @@ class SandboxApp:
         match = self._document.find(path)
         operation = match.operations.get(request.method) if match else None
         answer = await self._answer(_with_body(scope, body), path, match, operation)
-        logged = LoggedRequest(request.method, scope["path"], operation.id if operation else None, answer.status)
+        logged = LoggedRequest(request.method, path, operation.id if operation else None, answer.status)
         self._on_request(logged)
         await _response(answer)(scope, receive, send)
 

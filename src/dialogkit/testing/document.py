@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeGuard, cast
 from urllib.parse import unquote
 
 import yaml
@@ -68,6 +68,16 @@ class Match:
 
     operations: Mapping[str, Operation]
     values: Mapping[str, str]
+
+
+def is_object(value: Any) -> TypeGuard[Json]:
+    """Say whether a JSON value is an object."""
+    return isinstance(value, dict)
+
+
+def is_array(value: Any) -> TypeGuard[list[Any]]:
+    """Say whether a JSON value is an array."""
+    return isinstance(value, list)
 
 
 class Document:
@@ -162,10 +172,9 @@ def _values(template: tuple[str, ...], segments: list[str]) -> dict[str, str] | 
 
 def _absolute(node: Any) -> Any:
     """Copy a document with its `$ref`s made absolute, so that any part of it can be validated by itself."""
-    if isinstance(node, dict):
-        items = cast("Json", node).items()
-        return {k: ROOT + v if k == "$ref" and isinstance(v, str) else _absolute(v) for k, v in items}
-    if isinstance(node, list):
+    if is_object(node):
+        return {k: ROOT + v if k == "$ref" and isinstance(v, str) else _absolute(v) for k, v in node.items()}
+    if is_array(node):
         return [_absolute(each) for each in node]
     return node
 

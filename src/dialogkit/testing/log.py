@@ -11,6 +11,7 @@ class LoggedRequest:
 
     method: str
     path: str
+    """As it was sent, percent-encoded, without the query."""
     operation_id: str | None
     """The operation in the OpenAPI document; None for a path or method that it lacks, and for the sandbox's own
     links to files."""

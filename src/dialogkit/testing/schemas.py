@@ -9,11 +9,11 @@ from typing import Any, Final, cast
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
-from jsonschema.validators import extend
+from jsonschema.validators import extend  # pyright: ignore[reportUnknownVariableType] - its stubs leave it untyped
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from dialogkit.testing.document import ROOT, Document, Json
+from dialogkit.testing.document import ROOT, Document, Json, is_object
 
 _FORMATS: Final = FormatChecker(formats=["date-time", "date"])
 _MISSING: Final = {"required", "x-require-one-of", "x-require-together"}
@@ -52,28 +52,28 @@ class Problem:
 
 
 def _required(_: Any, names: list[str], instance: Any, __: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, dict):
+    if is_object(instance):
         for name in names:
             if name not in instance:
                 yield ValidationError("should not be empty", path=[name])
 
 
 def _require_one_of(_: Any, groups: list[list[str]], instance: Any, __: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, dict):
+    if is_object(instance):
         for group in groups:
             if not any(name in instance for name in group):
                 yield ValidationError(f"one of {', '.join(group)} should not be empty")
 
 
 def _require_together(_: Any, groups: list[list[str]], instance: Any, __: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, dict):
+    if is_object(instance):
         for group in groups:
             given = [name for name in group if name in instance]
             if given and len(given) < len(group):
                 yield ValidationError(f"{', '.join(group)} must be given together")
 
 
-_extend: Final[Any] = extend  # untyped in its stubs
+_extend = cast("Any", extend)
 _Validator: Final[Any] = _extend(
     Draft202012Validator,
     {"required": _required, "x-require-one-of": _require_one_of, "x-require-together": _require_together},
@@ -107,11 +107,11 @@ class Schemas:
         """Choose the member of a discriminated union by its tag, so that what is wrong with it can be said."""
         resolved = self._document.resolve(schema)
         discriminator: Mapping[str, Any] = resolved.get("discriminator", {})
-        if not discriminator or not isinstance(value, dict):
+        if not discriminator or not is_object(value):
             return schema, None
         tag: str = discriminator["propertyName"]
         mapping: dict[str, str] = discriminator["mapping"]
-        given = cast("Json", value).get(tag)
+        given = value.get(tag)
         if given is None:
             return schema, Problem(f"{tag} should not be empty", missing=True)
         if not isinstance(given, str) or given not in mapping:

@@ -150,44 +150,44 @@ def test_absent_and_null_differ() -> None:
     assert body_of({"name": "a", "note": None, "location_id": "l"}) == b'{"name":"a","locationId":"l","note":null}'
 
 
-@pytest.mark.parametrize(
-    "days",
-    [
-        [{"intervals": [{"start_hour": 9}]}],
-        ({"intervals": ({"startHour": 9},)},),
-        [Day(intervals=[Interval(start_hour=9)])],
-        [{"intervals": [Interval(start_hour=9)]}],
-    ],
-)
+SAME_DAYS: list[object] = [
+    [{"intervals": [{"start_hour": 9}]}],
+    ({"intervals": ({"startHour": 9},)},),
+    [Day(intervals=[Interval(start_hour=9)])],
+    [{"intervals": [Interval(start_hour=9)]}],
+]
+
+
+@pytest.mark.parametrize("days", SAME_DAYS)
 def test_models_and_mappings_are_the_same(days: object) -> None:
     assert body_of({"name": "a", "working_hours": days, "location_id": "l"}) == (
         b'{"name":"a","locationId":"l","workingHours":[{"intervals":[{"startHour":9}]}]}'
     )
 
 
-@pytest.mark.parametrize(
-    ("values", "argument", "words"),
-    [
-        ({}, "name", "is required"),
-        ({"name": 5}, "name", "should be a valid string, not 5"),
-        ({"name": "a", "note": b"private"}, "note", "(given was a value of type bytes)"),
-        ({"name": "a", "size": "big"}, "size", "should be a valid integer, or should be a valid list"),
-        ({"name": "a", "size": [1, "x"]}, "size", "should be a valid integer"),
-        ({"name": ""}, "name", "should have at least 1 character (given was a value of type str)"),
-        (
-            {"name": "a", "working_hours": [{"intervals": [{"startHour": 1}, {"startHour": 99}]}]},
-            "working_hours[0].intervals[1].start_hour",
-            "should be less than or equal to 23, not 99",
-        ),
-        (
-            {"name": "a", "working_hours": [{"intervals": [{}]}]},
-            "working_hours[0].intervals[0].start_hour",
-            "is required",
-        ),
-        ({"name": "a", "working_hours": [{"intervals": None}]}, "working_hours[0].intervals", "list, not None"),
-        ({"name": "a", "ratio": True}, "ratio", "should be a valid number, not True"),
-    ],
-)
+WRONG_BODIES: list[tuple[dict[str, object], str, str]] = [
+    ({}, "name", "is required"),
+    ({"name": 5}, "name", "should be a valid string, not 5"),
+    ({"name": "a", "note": b"private"}, "note", "(given was a value of type bytes)"),
+    ({"name": "a", "size": "big"}, "size", "should be a valid integer, or should be a valid list"),
+    ({"name": "a", "size": [1, "x"]}, "size", "should be a valid integer"),
+    ({"name": ""}, "name", "should have at least 1 character (given was a value of type str)"),
+    (
+        {"name": "a", "working_hours": [{"intervals": [{"startHour": 1}, {"startHour": 99}]}]},
+        "working_hours[0].intervals[1].start_hour",
+        "should be less than or equal to 23, not 99",
+    ),
+    (
+        {"name": "a", "working_hours": [{"intervals": [{}]}]},
+        "working_hours[0].intervals[0].start_hour",
+        "is required",
+    ),
+    ({"name": "a", "working_hours": [{"intervals": None}]}, "working_hours[0].intervals", "list, not None"),
+    ({"name": "a", "ratio": True}, "ratio", "should be a valid number, not True"),
+]
+
+
+@pytest.mark.parametrize(("values", "argument", "words"), WRONG_BODIES)
 def test_wrong_bodies_name_the_argument(values: dict[str, object], argument: str, words: str) -> None:
     error = complaint(Call(CREATE_THING, body=values))
     assert error.argument == argument

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from dialogkit.testing import inbox, tables
-from dialogkit.testing.document import Json
+from dialogkit.testing.document import Json, is_array
 from dialogkit.testing.paging import matches
 from dialogkit.testing.registry import Call, Registry, pick
 from dialogkit.testing.state import Row, iso
@@ -68,7 +68,7 @@ def search_conversations(call: Call) -> Json:
     total = len(rows)
     after = call.query.get("startAfterDate")
     if after is not None:
-        start: list[int] = after if isinstance(after, list) else [after]
+        start: list[int] = after if is_array(after) else [after]
         rows = [row for row in rows if _follows(_sort_values(call, row)[: len(start)], start, downwards=downwards)]
     page = rows[: call.query.get("limit", 20)]
     return {"conversations": [_search_result(call, row) for row in page], "total": total}

@@ -36,7 +36,7 @@ def export_messages(call: Call) -> Json:
     field = "dateUpdated" if query.get("sortBy") == "updatedAt" else "dateAdded"
     rows.sort(key=lambda row: (parse_iso(row[field]), row["id"]), reverse=query.get("sortOrder", "desc") == "desc")
     start = _read_cursor(rows, query.get("cursor"))
-    end = start + query.get("limit", 100)
+    end: int = start + query.get("limit", 100)
     following = _cursor(rows[end - 1]["id"]) if end < len(rows) else None
     return {"messages": [view(row) for row in rows[start:end]], "nextCursor": following, "total": len(rows)}
 
