@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None, *, root: Path | None = None) ->
             continue
         document = load(root / name, name)
         files, findings = generate(document, root / "pyproject.toml")
-        for line in sorted(document.describe(finding) for finding in set(findings)):
-            _say(line, sys.stderr)
+        for finding in findings:
+            _say(document.describe(finding), sys.stderr)
         failed = failed or bool(findings)
         outputs[root / "src" / "dialogkit" / vendor / "_generated"] = files
     if failed:

@@ -38,7 +38,7 @@ def pointer(*segments: object) -> str:
     return "".join("/" + str(segment).replace("~", "~0").replace("/", "~1") for segment in segments)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Finding:
     """One place in a document that breaks a rule."""
 

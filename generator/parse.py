@@ -72,7 +72,7 @@ def parse(document: Document) -> tuple[Parsed | None, list[Finding]]:
     for collection in data.endpoint_collections_by_tag.values():
         errors.extend(collection.parse_errors)
     if errors:
-        return None, [_finding(error) for error in errors]
+        return None, sorted({_finding(error) for error in errors})
     endpoints = {str(e.name): e for tag in data.endpoint_collections_by_tag.values() for e in tag.endpoints}
     models = {str(model.class_info.name): model for model in data.models}
     return Parsed(

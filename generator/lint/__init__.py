@@ -32,11 +32,11 @@ _RULES: tuple[Rule, ...] = (
 def lint(document: Document) -> list[Finding]:
     """Return all findings in a document, sorted by their place."""
     if document.malformed:
-        return sorted(document.malformed, key=_place)
+        return sorted(document.malformed)
     findings = {finding for rule in _RULES for finding in rule(document)}
     # The specification's own words come last: what a rule of ours has explained already is not said twice.
     findings.update([finding for finding in check_specification(document) if _is_news(document, finding, findings)])
-    return sorted(findings, key=_place)
+    return sorted(findings)
 
 
 def _is_news(document: Document, finding: Finding, told: set[Finding]) -> bool:
@@ -46,7 +46,3 @@ def _is_news(document: Document, finding: Finding, told: set[Finding]) -> bool:
     return not any(
         f"{other.pointer}/".startswith(f"{place}/") or f"{place}/".startswith(f"{other.pointer}/") for other in told
     )
-
-
-def _place(finding: Finding) -> tuple[str, str]:
-    return finding.pointer, finding.message

@@ -43,6 +43,11 @@ _INFO: dict[str, Callable[[Any], bool]] = {
 }
 
 
+def known_keys() -> set[str]:
+    """All keys of our own."""
+    return {*_NAMES, *_GROUPS, *_OPERATION, *_INFO}
+
+
 def check_extensions(document: Document) -> Iterator[Finding]:
     """Only known `x-` keys are used, where they have a meaning, with values that they can have."""
     known: dict[str, dict[str, Callable[[Any], bool]]] = {"/info": _INFO}

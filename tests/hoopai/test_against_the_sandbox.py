@@ -167,9 +167,10 @@ async def test_direct_uploads_and_attachments(hoop: HoopAI) -> None:
         upload_id=ticket.upload_id, file_path=ticket.file_path, conversation_id="conversation_1", filename="a.txt"
     )
     assert done.uploaded_files
-    call = await hoop.messages.add_inbound(type="Call", conversation_id="conversation_1")
+    call = await hoop.messages.add_inbound(type="Call", conversation_id="conversation_1", call={"status": "completed"})
     assert call.message_id
-    assert await hoop.messages.replace_attachments(call.message_id, attachments=["https://example.com/a"]) is None
+    await hoop.messages.replace_attachments(call.message_id, attachments=["https://example.com/a"])
+    assert (await hoop.messages.get(call.message_id)).attachments == ["https://example.com/a"]
     review = await hoop.messages.reply_to_review(conversation_id="conversation_1", message="Thank you")
     assert review.message_id
 
@@ -203,9 +204,9 @@ async def test_agents_and_their_actions(hoop: HoopAI, server: Sandbox) -> None:
         name="Follow up",
         details={"enabled": True, "scenario_id": "contactIsBusy", "followup_sequence": []},
     )
-    assert await hoop.agents.update_followup_settings(
-        agent.id, action_ids=[followup.id or ""], followup_settings=settings
-    )
+    assert followup.id
+    changed = await hoop.agents.update_followup_settings(agent.id, action_ids=[followup.id], followup_settings=settings)
+    assert changed.type == "advancedFollowup"
     await hoop.agents.actions.delete(agent.id, action.id)
     assert (await hoop.agents.delete(agent.id)).id == agent.id
 
@@ -248,8 +249,10 @@ async def test_voice_agents_actions_and_logs(hoop: HoopAI) -> None:
     assert changed.action_type == "KNOWLEDGE_BASE"
     assert (await hoop.voice_agents.get(agent.id)).actions
     assert agent.id in [each.id async for each in hoop.voice_agents.list(page_size=1)]
-    assert await hoop.voice_actions.delete(action.id, agent_id=agent.id) is None
-    assert await hoop.voice_agents.delete(agent.id) is None
+    await hoop.voice_actions.delete(action.id, agent_id=agent.id)
+    await hoop.voice_agents.delete(agent.id)
+    with pytest.raises(NotFoundError):
+        await hoop.voice_agents.get(agent.id)
     logs = [each async for each in hoop.call_logs.list(page_size=1)]
     assert (await hoop.call_logs.get(logs[0].id)).id == logs[0].id
     now = datetime.now(timezone.utc)

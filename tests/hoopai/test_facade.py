@@ -220,21 +220,21 @@ async def test_an_id_that_is_no_segment_is_refused(bad: str) -> None:
     assert not wire.requests
 
 
-@pytest.mark.parametrize(
-    ("call", "argument"),
-    [
-        (lambda hoop: hoop.conversations.list(limit=101), "limit"),
-        (lambda hoop: hoop.conversations.list(limit="10"), "limit"),
-        (lambda hoop: hoop.conversations.list(limit=True), "limit"),
-        (lambda hoop: hoop.conversations.get(7), "conversation_id"),
-        (lambda hoop: hoop.messages.send(type="SMS", contact_id=None, message="x"), "contact_id"),
-        (lambda hoop: hoop.messages.send(type="SMS", message="x"), "contact_id"),
-        (lambda hoop: hoop.voice_agents.create(max_call_duration=1000), "max_call_duration"),
-        (lambda hoop: hoop.agents.actions.create("a1", type="stopBot", name="Stop", details={}), "details"),
-        (lambda hoop: hoop.voice_agents.list(page_size=51), "page_size"),
-        (lambda hoop: hoop.call_logs.list(start_date=1), "end_date"),
-    ],
-)
+WRONG: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda hoop: hoop.conversations.list(limit=101), "limit"),
+    (lambda hoop: hoop.conversations.list(limit="10"), "limit"),
+    (lambda hoop: hoop.conversations.list(limit=True), "limit"),
+    (lambda hoop: hoop.conversations.get(7), "conversation_id"),
+    (lambda hoop: hoop.messages.send(type="SMS", contact_id=None, message="x"), "contact_id"),
+    (lambda hoop: hoop.messages.send(type="SMS", message="x"), "contact_id"),
+    (lambda hoop: hoop.voice_agents.create(max_call_duration=1000), "max_call_duration"),
+    (lambda hoop: hoop.agents.actions.create("a1", type="stopBot", name="Stop", details={}), "details"),
+    (lambda hoop: hoop.voice_agents.list(page_size=51), "page_size"),
+    (lambda hoop: hoop.call_logs.list(start_date=1), "end_date"),
+]
+
+
+@pytest.mark.parametrize(("call", "argument"), WRONG)
 async def test_a_wrong_argument_is_named_before_anything_is_sent(call: Callable[[HoopAI], Any], argument: str) -> None:
     wire = Wire()
     async with client(wire) as hoop:

@@ -14,6 +14,7 @@ def test_the_plugin_offers_the_sandbox(dialogkit_sandbox: Sandbox) -> None:
             dialogkit_sandbox.api_key, base_url=dialogkit_sandbox.url, location_id=dialogkit_sandbox.location_id
         ) as hoop:
             sent = await hoop.messages.send(type="SMS", contact_id="contact_1", message="Hello")
+            assert sent.message_id
             return (await hoop.messages.get(sent.message_id)).body or ""
 
     assert asyncio.run(talk()) == "Hello"

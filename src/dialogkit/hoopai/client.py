@@ -60,8 +60,9 @@ class HoopAI(BaseClient[HoopAIOptions]):
     preferences = cached_property(namespaces.Preferences)
     oauth = cached_property(namespaces.OAuth)
 
-    def __init__(self, api_key: str | None = None, **options: Unpack[HoopAIOptions]) -> None:
-        super().__init__(Secret.of(api_key), options)
+    def __init__(self, api_key: str | Secret | None = None, **options: Unpack[HoopAIOptions]) -> None:
+        api_key = Secret.of(api_key)  # first of all, so that no traceback that shows local variables shows it
+        super().__init__(api_key, options)
 
     def with_options(self, **options: Unpack[HoopAIOptions]) -> Self:
         """Return a view of this client with other options, over the same connections, limiter and credential.

@@ -138,7 +138,7 @@ def add_outbound_call(call: Call) -> Json:
     """Record a call that was made elsewhere."""
     conversation = call.row(tables.conversations(call.state), call.body["conversationId"])
     more: Row = {**pick(call.body, "altId", "conversationProviderId", "attachments"), "source": "app"}
-    more |= {"added": _moment(call), **_call_facts(call), "subtype": "EXTERNAL_CALL"}
+    more |= {"added": _moment(call), **_call_facts(call)}
     message = inbox.append_message(call.state, conversation, "TYPE_CALL", "outbound", **more)
     return _recorded(message)
 
@@ -156,7 +156,8 @@ def _call_facts(call: Call) -> Row:
     if call.body["type"] != "Call":
         return {}
     status = call.body.get("call", {}).get("status", "completed")
-    return {"status": "completed", "meta": {"call": {"duration": 12, "status": status}}}
+    meta = {"call": {"duration": 12, "status": status}}
+    return {"status": "completed", "meta": meta, "subtype": "EXTERNAL_CALL"}
 
 
 def _recorded(message: Row) -> Json:
