@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from generator.cli import main
-from generator.document import Document, load
+from generator.document import Document, is_list, load
 from generator.lint.extensions import known_keys
 from tests.generator.conftest import ROOT, make_project
 
@@ -20,7 +20,7 @@ RESULTS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL
 
 def add(document: Document, place: str, addition: Any) -> None:
     target = document.resolve(f"#{place}")
-    if isinstance(target, list):
+    if is_list(target):
         target.extend(addition)
     else:
         assert not set(target) & set(addition)

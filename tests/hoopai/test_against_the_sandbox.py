@@ -157,7 +157,7 @@ async def test_files(hoop: HoopAI, tmp_path: Path) -> None:
     assert caught.value.status == 415
 
 
-async def test_direct_uploads_and_attachments(hoop: HoopAI) -> None:
+async def test_direct_uploads_and_attachments(hoop: HoopAI, server: Sandbox) -> None:
     ticket = await hoop.messages.initiate_upload(
         conversation_id="conversation_1", filename="a.txt", content_type="text/plain", channel="SMS"
     )
@@ -171,8 +171,8 @@ async def test_direct_uploads_and_attachments(hoop: HoopAI) -> None:
     assert call.message_id
     await hoop.messages.replace_attachments(call.message_id, attachments=["https://example.com/a"])
     assert (await hoop.messages.get(call.message_id)).attachments == ["https://example.com/a"]
-    review = await hoop.messages.reply_to_review(conversation_id="conversation_1", message="Thank you")
-    assert review.message_id
+    (review,) = server.add_conversations(1, type=4)
+    assert (await hoop.messages.reply_to_review(conversation_id=review, message="Thank you")).message_id
 
 
 async def test_live_chat(hoop: HoopAI) -> None:

@@ -51,7 +51,7 @@ def use(python: str, wheel: Path, folder: Path) -> None:
     subprocess.run(install, check=True, env=environment)
     smoke = Path(shutil.copy(Path(__file__).with_name("smoke.py"), folder))
     subprocess.run([str(own), "-X", "dev", "-W", "error", str(smoke)], check=True, cwd=folder, env=environment)
-    plugin = Path(shutil.copy(Path(__file__).with_name("user_test.py"), folder / "test_user.py"))
+    plugin = Path(shutil.copy(Path(__file__).with_name("fixture_user.py"), folder / "test_user.py"))
     subprocess.run([str(own), "-m", "pytest", "-q", str(plugin)], check=True, cwd=folder, env=environment)
 
 
