@@ -20,8 +20,8 @@ setup: $(SETUP) ## Make .venv with everything that developing needs.
 $(SETUP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "dialogkit needs Python 3.11 or later to be developed; none was found on PATH (set PYTHON=...)."; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[testing]'
+	$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --group dev --editable '.[testing]'
 	@touch $@
 
 .PHONY: demo
@@ -65,8 +65,8 @@ format: $(SETUP) ## Format, and fix what can be fixed.
 .PHONY: pins
 pins: ## Write constraints.txt anew from the newest versions.
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group dev --editable '.[testing]'
+	$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install -qq --group dev --editable '.[testing]'
 	$(BIN)/python tests/packaging/pins.py > constraints.txt
 	@touch $(SETUP)
 

@@ -134,7 +134,7 @@ def limit_sentences(schema: dict[str, Any], description: str) -> list[str]:
     said = {key: value for key, value in known.items() if not _says(description, value)}
     found: list[str] = []
     for low, high, one, many in _RANGES:
-        if low in said and high in known:
+        if low in said and high in said:
             found.append(f"From {known[low]} to {known[high]}{many}.")
         elif high in said:
             found.append(f"At most {known[high]}{one if known[high] == 1 else many}.")

@@ -105,7 +105,7 @@ def test_lines_are_as_long_as_the_code_s(words: list[str]) -> None:
         ({"minimum": 1}, "", ["At least 1."]),
         ({"maximum": 100}, "", ["At most 100."]),
         ({"maximum": 100}, "Rows, 100 at most.", []),
-        ({"minimum": 1, "maximum": 100}, "Rows, 100 at most.", ["From 1 to 100."]),
+        ({"minimum": 1, "maximum": 100}, "Rows, 100 at most.", ["At least 1."]),
         ({"minimum": 1, "maximum": 1000}, "1 to 1,000 rows.", []),
         ({"minLength": 1}, "", ["At least 1 character."]),
         ({"maxItems": 1}, "", ["At most 1 entry."]),

@@ -47,7 +47,7 @@ def use(python: str, wheel: Path, folder: Path) -> None:
         subprocess.run([python, "-m", "venv", str(folder)], check=True)
     own = folder / "bin" / "python"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    install = [str(own), "-m", "pip", "install", "--quiet", f"{wheel}[testing]", "pytest"]
+    install = [str(own), "-m", "pip", "install", "-qq", f"{wheel}[testing]", "pytest"]
     subprocess.run(install, check=True, env=environment)
     smoke = Path(shutil.copy(Path(__file__).with_name("smoke.py"), folder))
     subprocess.run([str(own), "-X", "dev", "-W", "error", str(smoke)], check=True, cwd=folder, env=environment)

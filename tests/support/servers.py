@@ -216,8 +216,8 @@ class Server:
         self.port = listener.sockets[0].getsockname()[1]
         self._started.set()
         await self._stopping.wait()
+        await _turns()  # what is just being accepted becomes a task; a closed listener would break in the middle
         listener.close()
-        await _turns()  # what was just accepted becomes a task
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -70,7 +70,7 @@ async def list_call_logs(
         sort_by: What to sort by. Newest first when absent.
         sort: Direction of the order; only looked at together with `sort_by`.
         page: Page number, counted from 1; the server assumes 1.
-        page_size: Calls per page, at most 50; the server assumes 10. From 1 to 50.
+        page_size: Calls per page, at most 50; the server assumes 10. At least 1.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
         resume: The cursor of an earlier page: continue after it.
         options: What this call does differently from its client.

@@ -66,7 +66,7 @@ async def list_conversations(
         bot_id: Only conversations that this bot takes part in.
         contact_id: Only conversations with this contact.
         status: Only conversations in this state.
-        limit: Conversations per page, 100 at most. The server takes 20 by default. From 1 to 100.
+        limit: Conversations per page, 100 at most. The server takes 20 by default. At least 1.
         offset: How many conversations to skip. At least 0.
         location_id: Id of the location (account) that the request is about. Send it when it is known. The client's own
             unless given.
