@@ -225,7 +225,8 @@ def function(operation: Operation, indent: str = "    ") -> str:
         lines += ["", *paragraphs("Deprecated: the platform keeps this for older programs only.", indent)]
     if operation.description:
         lines += ["", *paragraphs(in_python_spelling(sentence(operation.description), fields), indent)]
-    lines += ["", f"{indent}Args:", *_entry("client", "What sends the call: a client or one of its namespaces.", inner)]
+    # `client` is left out: users see the function as a method of a namespace, where it is bound.
+    lines += ["", f"{indent}Args:"]
     for argument in operation.arguments:
         lines += _entry(argument.field.python, in_python_spelling(argument_text(argument), fields), inner)
     if operation.items:

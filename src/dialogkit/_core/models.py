@@ -8,8 +8,9 @@ from datetime import date, datetime, timezone
 from typing import Annotated, Any, TypeAlias, cast
 
 import pydantic_core
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
 
 
 class Model(BaseModel):
@@ -56,12 +57,18 @@ class Arguments(BaseModel):
     )
 
 
+def _aware(value: Any) -> Any:
+    """Refuse a moment that every reader would understand as another; what comes as JSON is text here, and passes."""
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise pydantic_core.PydanticCustomError("naive_datetime", "should have a time zone, for example UTC")
+    return value
+
+
 def _epoch(unit: int) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
         if not isinstance(value, datetime):
             return value
-        if value.tzinfo is None:
-            raise pydantic_core.PydanticCustomError("naive_datetime", "should have a time zone, for example UTC")
+        _aware(value)
         delta = value - datetime(1970, 1, 1, tzinfo=timezone.utc)
         return (delta.days * 86_400 + delta.seconds) * unit + delta.microseconds * unit // 1_000_000
 
@@ -73,18 +80,34 @@ UnixSeconds: TypeAlias = Annotated[int, BeforeValidator(_epoch(1))]
 UnixMilliseconds: TypeAlias = Annotated[int, BeforeValidator(_epoch(1_000))]
 """Milliseconds since 1970-01-01 UTC; a `datetime` with a time zone is converted."""
 
-IsoDateTime: TypeAlias = Annotated[datetime | str, Field(union_mode="left_to_right")]
-"""A date and time to send. What a platform answers becomes a `datetime` where it is written as ISO 8601."""
+IsoDateTime: TypeAlias = Annotated[datetime | str, Field(union_mode="left_to_right"), BeforeValidator(_aware)]
+"""A date and time to send; a `datetime` needs a time zone.
+
+What a platform answers becomes a `datetime` where it is written as ISO 8601.
+"""
 IsoDate: TypeAlias = Annotated[date | str, Field(union_mode="left_to_right")]
 """A date to send. What a platform answers becomes a `date` where it is written as ISO 8601."""
 
 
-def _joined(values: Iterable[Any]) -> str:
-    return ",".join(str(value) for value in values)
+class CommaSeparated:
+    """Marks a list that is sent as one string with commas in it, so that no value may contain one."""
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        joined = core_schema.plain_serializer_function_ser_schema(cls._join, return_schema=core_schema.str_schema())
+        return core_schema.no_info_after_validator_function(cls._check, handler(source), serialization=joined)
 
-CommaSeparated = PlainSerializer(_joined, return_type=str)
-"""Sends a list as one string with commas in it."""
+    @staticmethod
+    def _join(values: Iterable[Any]) -> str:
+        return ",".join(map(str, values))
+
+    @staticmethod
+    def _check(values: list[Any]) -> list[Any]:
+        if any(isinstance(value, str) and "," in value for value in values):
+            raise pydantic_core.PydanticCustomError(
+                "comma", "should be a list of values without commas, which separate them on the wire"
+            )
+        return values
 
 
 @dataclass(frozen=True, kw_only=True)

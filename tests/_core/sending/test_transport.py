@@ -16,9 +16,9 @@ import pytest
 import respx
 
 from dialogkit._core.errors import ConfigurationError
-from dialogkit._core.sending.transport import Connection
+from dialogkit._core.sending.transport import Connection, TransportFailure
 from tests.support.backends import BACKENDS, on_every_backend
-from tests.support.servers import Exchange, Server, answer, echo, raw
+from tests.support.servers import Exchange, Server, answer, echo, raw, then_stall
 
 PATIENCE = 20.0
 
@@ -269,6 +269,22 @@ async def test_a_closed_connection_says_so() -> None:
         await server.until(lambda: server.open_connections == 0)
         with pytest.raises(ConfigurationError, match="This client is closed: create a new one"):
             await connection.send(get(server.url), timeout=1)
+
+
+@on_every_backend
+async def test_closing_breaks_what_is_under_way() -> None:
+    connection = Connection()
+    with Server(then_stall()) as server:
+
+        async def close() -> None:
+            await server.until(lambda: bool(server.requests))
+            await connection.aclose()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(close)
+            with pytest.raises(TransportFailure) as caught:
+                await connection.send(get(server.url), timeout=PATIENCE)
+            assert caught.value.sent
 
 
 @on_every_backend

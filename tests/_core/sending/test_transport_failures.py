@@ -14,7 +14,7 @@ import httpx_aiohttp
 import pytest
 import respx
 
-from dialogkit._core.sending import transport
+from dialogkit._core.sending import aiohttp_transport, transport
 from dialogkit._core.sending.transport import Connection, TransportFailure, failure_from
 from tests.support.backends import on_every_backend
 from tests.support.servers import Behaviour, Server, answer, deaf, drop, hang_up, raw, reset, then_stall
@@ -82,6 +82,7 @@ def test_drop_after_the_request_was_read(
 ) -> None:
     with Server(behaviour) as server:
         found = failure(connect, backend, request(server.url, method, b""))
+        assert len(server.requests) == 1 or connect is over_httpx_aiohttp, "the request was repeated silently"
     assert (found.sent, found.timed_out) == (True, False)
 
 
@@ -202,6 +203,17 @@ async def test_waiting_for_a_connection_is_bounded() -> None:
                 await connection.send(request(server.url), timeout=SHORT)
             assert (caught.value.sent, caught.value.timed_out) == (False, True)
             tasks.cancel_scope.cancel()
+
+
+async def test_waiting_for_the_own_pool_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aiohttp_transport, "_MAX_CONNECTIONS", 1)
+    connection = Connection()
+    with Server(then_stall(b"HTTP/1.1 200 OK\r\n\r\n")) as server:
+        response = await connection.send(request(server.url), timeout=PATIENCE)
+        found = await fail(connection, request(server.url), seconds=SHORT)
+        await response.aclose()
+        assert len(server.requests) == 1
+    assert (found.sent, found.timed_out) == (False, True)
 
 
 @pytest.mark.parametrize(

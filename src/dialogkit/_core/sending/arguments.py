@@ -32,9 +32,12 @@ def validate(adapter: TypeAdapter[Any], value: Any, *, operation: str) -> Any:
 
 
 def invalid(operation: str, argument: str, rule: str) -> InvalidArgumentError:
-    """Make the error for an argument that breaks `rule`, a clause that goes on after the argument's name."""
+    """Make the error for an argument that breaks `rule`, a clause that goes on after the argument's name.
+
+    A rule about several arguments stands by itself, with an empty name.
+    """
     return InvalidArgumentError(
-        f"{operation}: {argument} {rule}. Nothing was sent; correct the argument.".lstrip(),
+        f"{operation}: {f'{argument} {rule}'.lstrip()}. Nothing was sent; correct the arguments.",
         operation=operation,
         argument=argument,
     )
@@ -75,7 +78,7 @@ def _refused(exc: ValidationError, value: Any, operation: str) -> InvalidArgumen
     same = [each for each, place in zip(complaints, places, strict=True) if place == argument]
     rules = list(dict.fromkeys(map(_rule, same)))
     given = "" if same[0]["type"] in {"missing", "extra_forbidden"} or not argument else _given(same[0]["input"])
-    return invalid(operation, argument or "the arguments", ", or ".join(rules[:4]) + given)
+    return invalid(operation, argument, ", or ".join(rules[:4]) + given)
 
 
 def _place(complaint: ErrorDetails, value: Any) -> str:

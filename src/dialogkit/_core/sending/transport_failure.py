@@ -61,6 +61,7 @@ _BY_TYPE: Final[tuple[tuple[type[Exception], _Truth], ...]] = (
     (httpx.LocalProtocolError, _NO_VALID_REQUEST),
     (httpx.TimeoutException, _NO_ANSWER_IN_TIME),
     (asyncio.TimeoutError, _NO_ANSWER_IN_TIME),
+    (TimeoutError, _NO_ANSWER_IN_TIME),
 )
 _OWN: Final = (httpx.HTTPError, httpx.InvalidURL)
 # Plain `OSError` is not among them: a request body that is read from a file may raise it, and means something else.
@@ -81,8 +82,8 @@ def failure_from(exc: Exception, *, answered: bool = False) -> TransportFailure:
         answered: The answer had begun, so that the request was sent, whatever `exc` says.
     """
     sent, timed_out, clause = _truth(exc)
-    detail = _detail(exc, sent=sent)
-    return TransportFailure(f"{clause} ({detail})", sent=sent or answered, timed_out=timed_out)
+    reason = clause if timed_out else f"{clause} ({_detail(exc, sent=sent)})"
+    return TransportFailure(reason, sent=sent or answered, timed_out=timed_out)
 
 
 def _truth(exc: Exception) -> _Truth:
@@ -112,7 +113,7 @@ def _detail(exc: Exception, *, sent: bool) -> str:
     Texts of libraries are not quoted: they name the URL with its query, or the header that they find illegal.
     """
     causes = list(_chain(exc))
-    refusals = [cause for cause in causes if isinstance(cause, OSError)]
+    refusals = [cause for cause in causes if isinstance(cause, OSError) and _package(cause) != "aiohttp"]
     words = [cause.strerror for cause in refusals if isinstance(cause.strerror, str)]  # pyright: ignore[reportUnnecessaryIsInstance]
     if words:
         return words[-1]
@@ -125,9 +126,9 @@ def _chain(exc: BaseException | None) -> Iterator[BaseException]:
     while exc is not None:
         yield exc
         # httpcore's pool hides the cause of what it passes on.
-        hidden = isinstance(exc, Exception) and _package(exc) == "httpcore" and type(exc).__name__ == "ConnectError"
+        hidden = _package(exc) == "httpcore" and type(exc).__name__ == "ConnectError"
         exc = exc.__cause__ or (exc.__context__ if hidden else None)
 
 
-def _package(exc: Exception) -> str:
+def _package(exc: BaseException) -> str:
     return type(exc).__module__.partition(".")[0]

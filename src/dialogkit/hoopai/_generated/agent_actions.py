@@ -71,7 +71,6 @@ async def create_agent_action(
     The shape of `details` follows from `type`.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_id: Id of the agent.
         type: What the action does.
         name: Display name.
@@ -129,7 +128,6 @@ async def list_agent_actions(
     Returns all actions at once; there is no paging.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_id: Id of the agent.
         resume: The cursor of an earlier page: continue after it.
         options: What this call does differently from its client.
@@ -176,7 +174,6 @@ async def get_agent_action(
     """Get an action of an agent.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_id: Id of the agent.
         action_id: Id of the action.
         options: What this call does differently from its client.
@@ -247,7 +244,6 @@ async def update_agent_action(
     Takes the whole action, as `create_agent_action` does.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_id: Id of the agent.
         action_id: Id of the action.
         type: What the action does.
@@ -305,7 +301,6 @@ async def delete_agent_action(
     This cannot be undone. The action disappears from every agent that uses it, not only from this one.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_id: Id of the agent.
         action_id: Id of the action.
         options: What this call does differently from its client.

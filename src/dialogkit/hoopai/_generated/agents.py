@@ -71,7 +71,6 @@ async def create_agent(
     `create_agent_action`.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         name: Name of the agent.
         business_name: Name of the business that the agent speaks for.
         mode: What the agent does with incoming messages. The server takes `off` by default.
@@ -172,7 +171,6 @@ async def search_agents(
     Pages with `limit` and `start_after`. The last page is the one with fewer than `limit` agents, or with none.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         query: Text to look for in names. It must be in lower case; the client leaves it as it is.
         start_after: Id of the last agent received. Leave it out, or empty, for the first page.
         limit: Agents per page. Neither a default nor a maximum is documented. At least 1.
@@ -230,7 +228,6 @@ async def get_agent(
     The answer does not repeat `respondToImages` and `respondToAudio`.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_id: Id of the agent.
         options: What this call does differently from its client.
 
@@ -297,7 +294,6 @@ async def update_agent(
     `mode` as well if the agent is the primary one.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_id: Id of the agent.
         auto_pilot_max_messages: How many messages the agent may send on auto-pilot before a person has to step in, 1 to
             100. New agents have 75. Send the present value to keep it.
@@ -394,7 +390,6 @@ async def delete_agent(
     in contrast, keeps its conversations.).
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_id: Id of the agent.
         options: What this call does differently from its client.
 
@@ -444,7 +439,6 @@ async def update_followup_settings(
     Applies the settings to every action listed in `action_ids`.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_id: Id of the agent.
         action_ids: Ids of the actions that get these settings.
         followup_settings: The settings.

@@ -51,7 +51,6 @@ async def list_bot_knowledge(
     Returns all entries at once; there is no paging.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         bot_id: Id of the bot.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
         resume: The cursor of an earlier page: continue after it.
@@ -116,7 +115,6 @@ async def add_bot_knowledge(
     content becomes available some time after this call.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         bot_id: Id of the bot.
         type: Marks the entry as a text. Or: Marks the entry as a web page.
         title: Title of the text. Or: Title to show for the page.
@@ -177,7 +175,6 @@ async def delete_bot_knowledge(
     """Remove an entry from the knowledge of a bot.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         bot_id: Id of the bot.
         entry_id: Id of the knowledge entry.
         location_id: Id of the location (account) that the request is about. The client's own unless given.

@@ -55,7 +55,6 @@ async def list_bots(
     Returns all bots at once; there is no paging.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
         resume: The cursor of an earlier page: continue after it.
         options: What this call does differently from its client.
@@ -111,7 +110,6 @@ async def create_bot(
     demands, and what it takes for those left out, is not documented.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         name: Display name.
         system_prompt: Instructions to the language model - who the bot is, what it does, and how.
         model: Name of the language model, such as `gpt-4`. A name the platform does not know gives 422.
@@ -179,7 +177,6 @@ async def get_bot(
     """Get the configuration of a bot.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         bot_id: Id of the bot.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
         options: What this call does differently from its client.
@@ -237,7 +234,6 @@ async def update_bot(
     Send the properties to change. To switch a bot on or off, `set_bot_status` is enough.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         bot_id: Id of the bot.
         name: Display name.
         system_prompt: Instructions to the language model - who the bot is, what it does, and how.
@@ -310,7 +306,6 @@ async def delete_bot(
     contacts but no longer point to the bot. (Deleting an agent, in contrast, erases its conversations.).
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         bot_id: Id of the bot.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
         options: What this call does differently from its client.
@@ -364,7 +359,6 @@ async def set_bot_status(
     Nothing else about the bot changes. Setting the status it already has does no harm.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         bot_id: Id of the bot.
         status: New state.
         location_id: Id of the location (account) that the request is about. The client's own unless given.

@@ -60,7 +60,6 @@ async def list_call_logs(
     `sort_by` says otherwise. `start_date` and `end_date` go together, `start_date` being the smaller.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_id: Keep only the calls of this Voice AI agent.
         contact_id: Keep only the calls with these contacts. Sent as one comma-joined value.
         call_type: Keep only live calls or only trial calls.
@@ -140,7 +139,6 @@ async def get_call_log(
     Returns summary, transcript, extracted data and the actions that ran during the call.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         call_id: The call whose log is wanted.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
         options: What this call does differently from its client.

@@ -62,7 +62,6 @@ async def list_conversations(
     use `search_conversations`; its `status` is a different thing.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         bot_id: Only conversations that this bot takes part in.
         contact_id: Only conversations with this contact.
         status: Only conversations in this state.
@@ -131,7 +130,6 @@ async def create_conversation(
     """Open a conversation with a contact.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         contact_id: Id of the contact to talk to.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
         options: What this call does differently from its client.
@@ -206,7 +204,6 @@ async def search_conversations(
     `start_after_date`. The last page is the one with fewer than `limit` conversations.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         id: Only the conversation with this id.
         contact_id: Only conversations with this contact.
         assigned_to: Ids of users; conversations assigned to any of them. The word `unassigned` in place of an id stands
@@ -305,7 +302,6 @@ async def get_conversation(
     Names its channel by a number, where search uses a word.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         conversation_id: Id of the conversation.
         options: What this call does differently from its client.
 
@@ -359,7 +355,6 @@ async def update_conversation(
     Properties that are left out keep their values.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         conversation_id: Id of the conversation.
         unread_count: Number of unread messages. 0 marks the conversation as read.
         starred: Whether the conversation is starred.
@@ -414,7 +409,6 @@ async def delete_conversation(
     """Delete a conversation.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         conversation_id: Id of the conversation.
         options: What this call does differently from its client.
 

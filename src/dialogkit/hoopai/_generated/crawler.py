@@ -59,7 +59,6 @@ async def list_crawled_pages(
     not documented, so send both when paging.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         knowledge_base_id: The knowledge base whose pages are wanted.
         page: Page number, counted from 1.
         page_length: Web pages per page of the list. Default and maximum are not documented. At least 1.
@@ -130,7 +129,6 @@ async def discover_pages(
     Processing, then train the pages that are wanted.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         knowledge_base_id: The knowledge base the pages are meant for.
         url: Where the crawl starts.
         option: How far the crawl goes from there.
@@ -191,7 +189,6 @@ async def delete_crawled_pages(
     list of crawled pages.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         knowledge_base_id: The knowledge base that loses the pages.
         url_ids: Ids of the pages, from the list of crawled pages.
         location_id: The location that owns the knowledge base. Taken from the client unless given.
@@ -252,7 +249,6 @@ async def get_crawl_status(
     Processing.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         operation_id: The `operation_id` that starting the crawl returned.
         knowledge_base_id: The knowledge base for which the crawl was started.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
@@ -313,7 +309,6 @@ async def train_pages(
     `operation_id`.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         knowledge_base_id: The knowledge base to train.
         operation_id: The crawl that discovered the pages.
         url_ids: Ids of the pages, from the records of the crawl status.

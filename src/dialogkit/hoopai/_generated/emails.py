@@ -42,7 +42,6 @@ async def get_email(
     Lists of messages leave out the bodies of emails; this is how to read one.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         email_id: Id of the email. Messages of type 3 list the ids of the emails in their thread in
             `meta.email.messageIds`.
         options: What this call does differently from its client.
@@ -90,7 +89,6 @@ async def cancel_scheduled_email(
     `message`. The email is cancelled only if that `status` is a 2xx code as well.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         email_message_id: Id of the scheduled email.
         options: What this call does differently from its client.
 

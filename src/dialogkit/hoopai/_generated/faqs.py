@@ -54,7 +54,6 @@ async def list_faqs(
     Pages by last id: hand the `last_faq_id` of one page to the next call until `hasMore` is false or absent.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         knowledge_base_id: The knowledge base whose FAQs are wanted.
         limit: FAQs per page; the server assumes 10. At least 1.
         last_faq_id: Id of the last FAQ of the previous page. Leave it out for the first page.
@@ -122,7 +121,6 @@ async def create_faq(
     The pair becomes part of what agents with this knowledge base can answer from.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         knowledge_base_id: The knowledge base that gets the pair.
         question: The question, as a customer would ask it.
         answer: The answer agents may give.
@@ -185,7 +183,6 @@ async def update_faq(
     Both texts are required, also when only one of them changes. The answer only confirms the change.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         faq_id: The FAQ to change.
         question: The question; required even when it stays the same.
         answer: The answer; required even when it stays the same.
@@ -235,7 +232,6 @@ async def delete_faq(
     Agents no longer answer from the pair.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         faq_id: The FAQ to remove.
         options: What this call does differently from its client.
 

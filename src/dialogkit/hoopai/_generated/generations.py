@@ -42,7 +42,6 @@ async def get_generation(
     Shows the prompt, the knowledge chunks, the history and the actions behind one message.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         message_id: Id of the message that the AI wrote.
         source: Whether the message was written in a conversation or by a workflow.
         options: What this call does differently from its client.

@@ -58,7 +58,6 @@ async def list_knowledge_bases(
     trailing slash of the path belongs to it.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         query: Keep only knowledge bases whose name matches this text.
         limit: Knowledge bases per page; the server assumes 20. At least 1.
         last_knowledge_base_id: Id of the last knowledge base of the previous page. Leave it out for the first page.
@@ -125,7 +124,6 @@ async def create_knowledge_base(
     A location holds at most 15 knowledge bases. The trailing slash of the path belongs to it.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         name: Name of the knowledge base.
         description: What the knowledge base is for.
         location_id: The location that gets it. Taken from the client unless given.
@@ -180,7 +178,6 @@ async def get_knowledge_base(
     The contents themselves are read with the FAQ and crawler calls.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         knowledge_base_id: The knowledge base to read.
         options: What this call does differently from its client.
 
@@ -229,7 +226,6 @@ async def update_knowledge_base(
     Fields that are left out keep their value. The answer only confirms the change.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         knowledge_base_id: The knowledge base to change.
         name: New name.
         description: New description.
@@ -285,7 +281,6 @@ async def delete_knowledge_base(
     count on losing them.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         knowledge_base_id: The knowledge base to delete.
         options: What this call does differently from its client.
 

@@ -46,7 +46,6 @@ async def set_live_chat_typing(
     For an agent or a bot that is about to answer a visitor. Repeating the call does no harm.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         conversation_id: Id of the live-chat conversation.
         visitor_id: Id of the visitor who should see the indicator.
         is_typing: True to show the indicator, false to hide it.

@@ -87,7 +87,6 @@ async def list_messages(
     always empty: fetch the audio with `get_message_recording`.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         conversation_id: Id of the conversation.
         type: Only messages of these types.
         last_message_id: The `last_message_id` of the page before. Leave it out for the first page.
@@ -155,7 +154,6 @@ async def inject_message(
     way of sending a message to a contact.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         conversation_id: Id of the conversation.
         message: The text.
         type: Channel of the message.
@@ -239,7 +237,6 @@ async def send_message(
     The platform knows no idempotency key: a repeated call sends a second message.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         type: Channel to send the message through.
         conversation_id: Id of the conversation to write in. Give this or `contact_id`, or both.
         contact_id: Id of the contact to write to. Give this or `conversation_id`, or both.
@@ -362,7 +359,6 @@ async def add_inbound_message(
     be able to spot them.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         type: Channel that the message came in through.
         conversation_id: Id of the conversation. Give this or `contact_id`, or both.
         contact_id: Id of the contact who wrote. Give this or `conversation_id`, or both.
@@ -456,7 +452,6 @@ async def add_outbound_call(
     No call is placed; this only adds the call to the conversation.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         type: Always `Call`.
         conversation_id: Id of the conversation.
         conversation_provider_id: Id of the conversation provider that the call went through.
@@ -537,7 +532,6 @@ async def upload_files(
     for WhatsApp. An unknown `conversation_id` has been seen to end in a 500.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         conversation_id: Id of the conversation that the files are for.
         contact_id: Id of the contact that the files are for. Send it when it is known.
         files: The files. The part is repeated for each.
@@ -606,7 +600,6 @@ async def get_message(
     """Get a message.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         message_id: Id of the message.
         options: What this call does differently from its client.
 
@@ -658,7 +651,6 @@ async def update_message_status(
     sent the answer can be 403 although nothing is wrong with the token: wait, then try again.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         message_id: Id of the message.
         status: New state.
         error: What went wrong, for status `failed`.
@@ -717,7 +709,6 @@ async def cancel_scheduled_message(
     `cancel_scheduled_email`.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         message_id: Id of the message.
         options: What this call does differently from its client.
 
@@ -767,7 +758,6 @@ async def get_message_recording(
     Answers with the audio itself. Messages of types 1 (call) and 10 (voicemail) have recordings.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         message_id: Id of the message.
         location_id: Id of the location (account) that the message belongs to. The client's own unless given.
         on_progress: Called as bytes move, with the bytes so far and the total if it is known.
@@ -826,7 +816,6 @@ async def get_message_transcription(
     A single sentence may arrive as one object instead of an array.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         message_id: Id of the message.
         location_id: Id of the location (account) that the message belongs to. The client's own unless given.
         options: What this call does differently from its client.
@@ -876,7 +865,6 @@ async def download_message_transcription(
     """Download the transcription of a call as a text file.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         message_id: Id of the message.
         location_id: Id of the location (account) that the message belongs to. The client's own unless given.
         options: What this call does differently from its client.
@@ -943,7 +931,6 @@ async def export_messages(
     until it is null or absent.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         limit: Messages per page, 10 to 500; the server assumes 100.
         cursor: The `nextCursor` of the previous page, unchanged. Leave it out for the first page.
         sort_by: Which date orders the export; the server assumes `createdAt`.
@@ -1021,7 +1008,6 @@ async def replace_message_attachments(
     for calls (type 1) of subtype EXTERNAL_CALL; other messages are refused with 403 or 404. The answer has no body.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         message_id: The call message that gets the attachments.
         attachments: Public URLs, at most 5. They replace the earlier attachments.
         options: What this call does differently from its client.
@@ -1080,7 +1066,6 @@ async def reply_to_review(
     platform's next API generation (v3) keeps this call for internal use only, so treat it as deprecated.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         conversation_id: The conversation of the review; it must belong to one.
         message: The text of the public answer.
         location_id: The location that answers. Taken from the client unless given.
@@ -1144,7 +1129,6 @@ async def initiate_upload(
     `file_size` is refused with 413. Internal-only in the platform's v3 API.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         conversation_id: The conversation in which the file will be sent.
         filename: Original file name with its extension.
         content_type: MIME type of the file. Send the same value with the PUT to the signed URL.
@@ -1219,7 +1203,6 @@ async def complete_upload(
     is missing or that the signed URL lapsed before it was used.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         upload_id: The `upload_id` of the ticket.
         file_path: The `file_path` of the ticket.
         conversation_id: The conversation given when the upload began.

@@ -55,7 +55,6 @@ async def get_access_token(
     after a lost answer. The endpoint allows about 5 calls a minute.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         client_id: Id of the app.
         client_secret: Secret of the app.
         grant_type: What is exchanged for the token.
@@ -126,7 +125,6 @@ async def get_location_token(
     Call it with the agency's access token; the answer works for the given location only and carries no refresh token.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         company_id: The company (agency) that owns the location.
         location_id: The location to get a token for. Taken from the client unless given.
         options: What this call does differently from its client.
@@ -188,7 +186,6 @@ async def list_installed_locations(
     plus the page covers `count`.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         company_id: The company (agency) whose locations are listed.
         app_id: The app whose installations are wanted.
         skip: How many locations to pass over, digits in a string; the server assumes "0". Matches `^[0-9]+$`.

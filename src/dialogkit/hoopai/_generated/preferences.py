@@ -52,7 +52,6 @@ async def list_custom_subtypes(
     The shape of the answer is not documented; it is returned as it comes.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
         options: What this call does differently from its client.
 
@@ -107,7 +106,6 @@ async def create_custom_subtype(
     administrator. The shape of the answer is not documented.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         name: Name that contacts see, at most 100 characters.
         description: What contacts get when they subscribe, at most 100 characters.
         channel: Channel the category applies to.
@@ -174,7 +172,6 @@ async def update_custom_subtype(
     is not documented.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         subtype_id: The custom subtype to change.
         name: New name, at most 100 characters.
         description: New description, at most 100 characters.
@@ -243,7 +240,6 @@ async def get_unsubscription_status(
     Covers every email address of the contact unless `email` picks one. The shape of the answer is not documented.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         contact_id: The contact whose subscriptions are wanted.
         email: Look at this address only. All addresses of the contact when absent.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
@@ -306,7 +302,6 @@ async def change_unsubscription(
     creates a legal form as a side effect and therefore needs `legal_reason`. The shape of the answer is not documented.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         contact_id: The contact whose subscription changes.
         email: The email address whose subscription changes.
         subscription_action: The change itself.

@@ -74,7 +74,6 @@ async def create_voice_action(
     has its own request model.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_id: The voice agent that gets the action.
         action_type: Kind of action.
         name: Name of the action, for people.
@@ -140,7 +139,6 @@ async def get_voice_action(
     Returns the action with its parameters. The agent that owns it is not part of the answer.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         action_id: The action to read.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
         options: What this call does differently from its client.
@@ -215,7 +213,6 @@ async def update_voice_action(
     Takes the whole action, in the form in which it is created.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         action_id: The action to replace.
         agent_id: The voice agent that gets the action.
         action_type: Kind of action.
@@ -284,7 +281,6 @@ async def delete_voice_action(
     Final; the configuration of the action is lost. The answer is empty.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         action_id: The action to remove.
         agent_id: The Voice AI agent to which the action is attached.
         location_id: Id of the location (account) that the request is about. The client's own unless given.

@@ -71,7 +71,6 @@ async def create_voice_agent(
     Actions are attached afterwards with the voice actions calls.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_name: Display name, 1 to 40 characters. A new agent without one is called "My Agent" and three digits.
         business_name: The business the agent speaks for. The name of the location when never set. At least 1 character.
         welcome_message: Greeting with which calls are answered, 1 to 190 characters. Made up when never set.
@@ -170,7 +169,6 @@ async def list_voice_agents(
     Numbered pages. The last one is reached when `page` times `page_size` covers `total`.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         page: Page number, counted from 1, at most 5000; the server assumes 1.
         page_size: Agents per page, 1 to 50; the server assumes 10.
         query: Text to search for. Which fields are searched is not documented.
@@ -231,7 +229,6 @@ async def get_voice_agent(
     Returns the whole configuration, including the actions attached to the agent.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_id: The Voice AI agent to read.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
         options: What this call does differently from its client.
@@ -304,7 +301,6 @@ async def update_voice_agent(
     the call changes nothing. The location goes into the query, never into the body.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_id: The Voice AI agent to change.
         agent_name: Display name, 1 to 40 characters. A new agent without one is called "My Agent" and three digits.
         business_name: The business the agent speaks for. The name of the location when never set. At least 1 character.
@@ -401,7 +397,6 @@ async def delete_voice_agent(
     Final. Logs of past calls stay and carry `isAgentDeleted: true`. The answer is empty.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_id: The Voice AI agent to delete.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
         options: What this call does differently from its client.

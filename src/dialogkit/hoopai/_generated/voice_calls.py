@@ -55,7 +55,6 @@ async def list_voice_calls(
     filters.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         agent_id: Only calls that this Voice AI agent took part in.
         direction: Only inbound or only outbound calls.
         start_date: Start of the range, in ISO 8601.
@@ -120,7 +119,6 @@ async def get_voice_call_transcript(
     """Get the transcript of a call, with speakers and sentiment.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         call_id: Id of the call.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
         options: What this call does differently from its client.
@@ -174,7 +172,6 @@ async def get_voice_call_recording(
     without the `Authorization` header.
 
     Args:
-        client: What sends the call: a client or one of its namespaces.
         call_id: Id of the call.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
         options: What this call does differently from its client.
