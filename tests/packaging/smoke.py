@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import dialogkit
@@ -20,7 +21,8 @@ async def main() -> None:
             assert (await hoop.bots.get(bot.id)).name == "Smoke"
             names = [each.name async for each in hoop.bots.list()]
             assert "Smoke" in names, names
-    print(f"the wheel works on Python {sys.version.split()[0]}")
+    versions = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "httpx", "pydantic"))
+    print(f"the wheel works on Python {sys.version.split()[0]} with {versions}")
 
 
 asyncio.run(main())

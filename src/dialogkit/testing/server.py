@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -74,8 +75,7 @@ class ServerThread:
         """
         host, port = self._wanted
         try:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            listener = socket.create_server((host, port), family=family, backlog=2048)
+            listener = _listen(host, port)
         except OSError as error:
             raise ServerError(f"The sandbox cannot listen on {host}:{port}: {error.strerror or error}.") from error
         self.port = listener.getsockname()[1]
@@ -126,3 +126,19 @@ class ServerThread:
         )
         self._server = _Uvicorn(config, self._started.set)
         await self._server.serve([listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind a socket whose protocol is spelled out: asyncio sets TCP_NODELAY on no other, and each answer on a
+    connection that is kept alive would wait 40 ms for an acknowledgement."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
