@@ -12,9 +12,10 @@ import subprocess
 import sys
 import tempfile
 import venv
+import zipfile
 from pathlib import Path
 
-import tomllib
+from packaging.metadata import parse_email
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,10 +44,12 @@ def build(target: Path) -> Path:
     return wheel
 
 
-def lowest_versions(target: Path) -> Path:
-    """Write constraints that pin each dependency to the lowest version that is allowed."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = map(Requirement, project["dependencies"] + project["optional-dependencies"]["testing"])
+def lowest_versions(wheel: Path, target: Path) -> Path:
+    """Write constraints that pin each dependency of `wheel` to the lowest version that is allowed."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
+        metadata, _ = parse_email(archive.read(name))
+    needed = map(Requirement, metadata.get("requires_dist", []))
     pins = {each.name: spec.version for each in needed for spec in each.specifier if spec.operator == ">="}
     target.write_text("".join(f"{name}=={version}\n" for name, version in pins.items()))
     return target
@@ -77,7 +80,7 @@ def main() -> None:
         oldest = find_python(OLDEST)
         if oldest is None:
             print(f"NOT CHECKED on Python {OLDEST}: this machine has none (neither on PATH nor under ~/.pyenv).")
-        lowest = lowest_versions(folder / "lowest.txt")
+        lowest = lowest_versions(wheel, folder / "lowest.txt")
         use(oldest or sys.executable, wheel, folder / "oldest", "--constraint", str(lowest))
 
 
