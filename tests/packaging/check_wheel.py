@@ -37,9 +37,8 @@ def find_python(version: str) -> str | None:
 
 def build(target: Path) -> Path:
     """Build the wheel into `target`."""
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", str(target), str(ROOT)], check=True, stdout=-3
-    )
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(target), str(ROOT)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     (wheel,) = target.glob("*.whl")
     return wheel
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any, Final, cast
 
 from jsonschema import Draft202012Validator, FormatChecker
@@ -86,7 +86,7 @@ class Schemas:
     def __init__(self, document: Document) -> None:
         self._registry = Registry[Any]().with_resource(ROOT, DRAFT202012.create_resource(document.raw))
         self._document = document
-        self._validators: dict[int, Any] = {}
+        self._validators: dict[int, tuple[Json, Any]] = {}
 
     def problems(self, schema: Json, value: Any) -> list[Problem]:
         """List what is wrong with a value; an empty list means that it conforms."""
@@ -97,11 +97,11 @@ class Schemas:
         return [_problem(error) for error in errors]
 
     def _validator(self, schema: Json) -> Any:
-        validator = self._validators.get(id(schema))
-        if validator is None:
+        known = self._validators.get(id(schema))
+        if known is None:
             validator = _Validator(schema, registry=self._registry, format_checker=_FORMATS)
-            self._validators[id(schema)] = validator
-        return validator
+            known = self._validators[id(schema)] = (schema, validator)  # keeping the schema keeps its id from another
+        return known[1]
 
     def _member(self, schema: Json, value: Any) -> tuple[Json, Problem | None]:
         """Choose the member of a discriminated union by its tag, so that what is wrong with it can be said."""
@@ -120,7 +120,7 @@ class Schemas:
         return _reference(pointer if pointer.startswith(ROOT) else ROOT + pointer), None
 
 
-@lru_cache(maxsize=256)
+@cache
 def _reference(pointer: str) -> Json:
     return {"$ref": pointer}
 

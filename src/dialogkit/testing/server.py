@@ -129,8 +129,11 @@ class ServerThread:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Bind a socket whose protocol is spelled out: asyncio sets TCP_NODELAY on no other, and each answer on a
-    connection that is kept alive would wait 40 ms for an acknowledgement."""
+    """Bind a listening socket, with its protocol spelled out.
+
+    asyncio sets TCP_NODELAY on no other, and each answer on a connection that is kept alive would wait 40 ms for an
+    acknowledgement.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:

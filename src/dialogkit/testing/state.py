@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
 from dialogkit.testing.document import Json
@@ -15,6 +15,7 @@ from dialogkit.testing.links import Links
 
 Row = Json
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FRACTION: Final = re.compile(r"\.([0-9]+)")
 
 
@@ -134,8 +135,13 @@ class State:
 
 
 def iso(milliseconds: float) -> str:
-    """Write epoch milliseconds as ISO 8601 in UTC, with milliseconds and `Z`."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
+    """Write epoch milliseconds as ISO 8601 in UTC, with milliseconds and `Z`.
+
+    Raises:
+        OverflowError: They are out of the calendar's range.
+
+    """
+    moment = _EPOCH + timedelta(milliseconds=round(milliseconds))
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -150,6 +156,9 @@ def parse_iso(text: str) -> int:
     moment = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in {"Z", "z"} else text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
-    milliseconds = round(moment.timestamp() * 1000)
-    iso(milliseconds)  # raises for a year 0 or 10000, which only the offset makes
+    milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
+    try:
+        iso(milliseconds)
+    except OverflowError as error:  # a year 0 or 10000, which only the offset makes
+        raise ValueError(f"{text} is out of range") from error
     return milliseconds
