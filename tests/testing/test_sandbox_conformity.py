@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from hypothesis import HealthCheck, settings
 
@@ -66,7 +66,10 @@ OF_TAG: Mapping[str, Mapping[str, Any]] = {
 CURSORS = {"startAfter", "startAfterDate", "lastMessageId", "lastFaqId", "lastKnowledgeBaseId", "cursor"}
 
 schema: Any = schemathesis.openapi.from_path(DOCUMENT)
-for_each_operation: Callable[[Test], Test] = schema.parametrize()
+
+
+def for_each_operation(test: Test) -> Test:
+    return cast("Test", schema.parametrize()(test))
 
 
 def furnish(sandbox: Sandbox) -> None:

@@ -149,7 +149,7 @@ class Sandbox(Seeding):
         self.stop()
 
     async def __aenter__(self) -> Self:
-        await anyio.to_thread.run_sync(self.start)
+        self.start()  # takes some 10 ms; in a thread, a cancellation could come between starting and being entered
         return self
 
     async def __aexit__(
