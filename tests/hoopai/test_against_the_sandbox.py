@@ -276,13 +276,11 @@ async def test_knowledge_bases(hoop: HoopAI) -> None:
     await hoop.faqs.delete(ids[1])
     crawl = await hoop.crawler.discover(knowledge_base_id=base.id, url="https://example.com", option="Path")
     operation = crawl.operation_id
-    for _ in range(10):
-        report = await hoop.crawler.status(operation_id=operation, knowledge_base_id=base.id)
-        if report.operation_details.status not in {"Pending", "Processing"}:
-            break
+    polls = [await hoop.crawler.status(operation_id=operation, knowledge_base_id=base.id) for _ in range(3)]
+    assert [poll.operation_details.status for poll in polls] == ["Processing", "Successful", "Successful"]
     pages = [each.id async for each in hoop.crawler.list_pages(knowledge_base_id=base.id, page_length=2)]
-    if not pages:
-        pages = [record.id for group in report.aggregate for record in group.records]
+    assert pages or polls[-1].aggregate
+    pages = pages or [record.id for group in polls[-1].aggregate for record in group.records]
     await hoop.crawler.train(knowledge_base_id=base.id, operation_id=operation, url_ids=pages)
     trained = [each.id async for each in hoop.crawler.list_pages(knowledge_base_id=base.id, page_length=1, page=1)]
     assert trained
@@ -357,8 +355,7 @@ async def test_a_429_is_ridden_out() -> None:
                 moment += seconds
 
             patient._sender._sleep = pass_time
-            for _ in range(11):
-                info = response_info((await patient.bots.list()).result)
-    assert info.attempts == 2
+            attempts = [response_info(await patient.bots.list()).attempts for _ in range(11)]
+    assert attempts == [1] * 10 + [2]
     assert waits == [1.0]
     assert [request.status for request in server.requests].count(429) == 1

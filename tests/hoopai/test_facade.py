@@ -14,7 +14,7 @@ import httpx
 import pytest
 import yaml
 
-from dialogkit import ConfigurationError, HoopAI, InvalidArgumentError, Page, RateLimit
+from dialogkit import ConfigurationError, Drift, HoopAI, InvalidArgumentError, Page, RateLimit
 from dialogkit._core.call import Operation
 from dialogkit._core.client import Namespace
 from dialogkit.hoopai import TIERS, models, namespaces
@@ -45,7 +45,7 @@ class Wire:
 
     def __init__(self, answer: Any = None, status: int = 200) -> None:
         self.requests: list[httpx.Request] = []
-        self.answer = {} if answer is None else answer
+        self.answer: Any = answer or {}
         self.status = status
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -58,8 +58,12 @@ class Wire:
 
 
 def client(wire: Callable[[httpx.Request], httpx.Response], **options: Any) -> HoopAI:
-    options = {"location_id": "loc_1", "rate_limit": None, "on_drift": lambda _: None} | options
-    return HoopAI(KEY, http_client=httpx.AsyncClient(transport=httpx.MockTransport(wire)), **options)
+    settings: dict[str, Any] = {"location_id": "loc_1", "rate_limit": None, "on_drift": ignore, **options}
+    return HoopAI(KEY, http_client=httpx.AsyncClient(transport=httpx.MockTransport(wire)), **settings)
+
+
+def ignore(drift: Drift) -> None:
+    """Answers here are as short as the test allows."""
 
 
 def operations() -> Iterator[tuple[str, str, str]]:
@@ -81,7 +85,7 @@ def test_the_table_of_public_names(name: str) -> None:
 
 def bound_functions() -> dict[str, str]:
     """Return the operations that namespaces bind, and the place of each."""
-    found = {}
+    found: dict[str, str] = {}
     for cls in vars(namespaces).values():
         if isinstance(cls, type) and issubclass(cls, Namespace) and cls is not Namespace:
             for name, member in vars(cls).items():
