@@ -1,7 +1,7 @@
 """Build the wheel and use it as a user would: in clean environments, far from the checkout.
 
 Once with this Python and the newest dependencies, once with Python 3.10 (if the machine has it) and the lowest versions
-that `pyproject.toml` allows. Run by `make test-wheel`. It installs packages, so it stands apart from the tests proper.
+that `pyproject.toml` allows; there the tests of the runtime and of the facade run, too. Run by `make test-wheel`. It installs packages, so it stands apart from the tests proper.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from packaging.metadata import parse_email
 from packaging.requirements import Requirement
 
+TEST_TOOLS = ["pytest", "pytest-asyncio", "hypothesis", "httpx-aiohttp", "respx", "trio", "trustme"]
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST = "3.10"
 
@@ -54,20 +55,22 @@ def lowest_versions(wheel: Path, target: Path) -> Path:
     return target
 
 
-def use(python: str, wheel: Path, folder: Path, *options: str) -> None:
-    """Install the wheel for `python` into a clean environment in `folder`, and run the smoke test there."""
+def use(python: str, wheel: Path, folder: Path, *options: str) -> list[str]:
+    """Install the wheel for `python` into a clean environment in `folder`, try it, and return how to run pytest there."""
     if python == sys.executable:
         venv.create(folder, with_pip=True)
     else:
         subprocess.run([python, "-m", "venv", str(folder)], check=True)
     own = folder / "bin" / "python"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    install = [str(own), "-m", "pip", "install", "-qq", *options, f"{wheel}[testing]", "pytest"]
+    install = [str(own), "-m", "pip", "install", "-qq", *options, f"{wheel}[testing]", *TEST_TOOLS]
     subprocess.run(install, check=True, env=environment)
     smoke = Path(shutil.copy(Path(__file__).with_name("smoke.py"), folder))
     subprocess.run([str(own), "-W", "error", str(smoke)], check=True, cwd=folder, env=environment)
     plugin = Path(shutil.copy(Path(__file__).with_name("fixture_user.py"), folder / "test_user.py"))
-    subprocess.run([str(own), "-m", "pytest", "-q", str(plugin)], check=True, cwd=folder, env=environment)
+    pytest = [str(own), "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"]
+    subprocess.run([*pytest, str(plugin)], check=True, cwd=folder, env=environment)
+    return pytest
 
 
 def main() -> None:
@@ -80,7 +83,8 @@ def main() -> None:
         if oldest is None:
             print(f"NOT CHECKED on Python {OLDEST}: this machine has none (neither on PATH nor under ~/.pyenv).")
         lowest = lowest_versions(wheel, folder / "lowest.txt")
-        use(oldest or sys.executable, wheel, folder / "oldest", "--constraint", str(lowest))
+        pytest = use(oldest or sys.executable, wheel, folder / "oldest", "--constraint", str(lowest))
+        subprocess.run([*pytest, "tests/_core", "tests/hoopai"], check=True, cwd=ROOT)
 
 
 if __name__ == "__main__":

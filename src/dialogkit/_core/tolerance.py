@@ -142,7 +142,8 @@ def _keys(name: str, field: FieldInfo) -> list[str]:
 def _annotation(field: FieldInfo) -> Any:
     if not field.metadata:
         return field.annotation
-    return Annotated.__class_getitem__((field.annotation, *field.metadata))  # type: ignore[attr-defined]
+    parts = (field.annotation, *field.metadata)
+    return cast(Any, Annotated)[parts]
 
 
 @lru_cache(maxsize=1024)
