@@ -1,7 +1,8 @@
 """Build the wheel and use it as a user would: in clean environments, far from the checkout.
 
 Once with this Python and the newest dependencies, once with Python 3.10 (if the machine has it) and the lowest versions
-that `pyproject.toml` allows; there the tests of the runtime and of the facade run, too. Run by `make test-wheel`. It installs packages, so it stands apart from the tests proper.
+that `pyproject.toml` allows; there the tests of the runtime and of the facade run, too. Run by `make test-wheel`. It
+installs packages, so it stands apart from the tests proper.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def lowest_versions(wheel: Path, target: Path) -> Path:
 
 
 def use(python: str, wheel: Path, folder: Path, *options: str) -> list[str]:
-    """Install the wheel for `python` into a clean environment in `folder`, try it, and return how to run pytest there."""
+    """Install the wheel for `python` into a clean environment in `folder`, try it, and say how to run pytest there."""
     if python == sys.executable:
         venv.create(folder, with_pip=True)
     else:
