@@ -161,6 +161,8 @@ class ToyOptions(ClientOptions, total=False):
 class Toy(BaseClient[ToyOptions]):
     """A client for the toy platform."""
 
+    _option_names = frozenset(ToyOptions.__optional_keys__)
+
     def __init__(self, api_key: str | Secret | None = None, **options: Unpack[ToyOptions]) -> None:
         api_key = Secret.of(api_key)
         super().__init__(api_key, options)

@@ -248,6 +248,33 @@ async def test_a_wrong_argument_is_named_before_anything_is_sent(call: Callable[
     assert not wire.requests
 
 
+@pytest.mark.parametrize("name", ["locationid", "api_key_", "max_retries"])
+def test_an_unknown_keyword_is_a_type_error(name: str) -> None:
+    unknown: Any = {name: "x"}
+    with pytest.raises(TypeError, match=f"HoopAI got an unexpected keyword argument '{name}'"):
+        HoopAI(KEY, **unknown)
+    with pytest.raises(TypeError, match=name):
+        HoopAI(KEY).with_options(**unknown)
+
+
+@pytest.mark.parametrize(
+    "option", [{"rate_limit": 5}, {"rate_limit": [5]}, {"retry": 5}, {"timeout": "1"}, {"tier": 1}]
+)
+def test_an_option_of_the_wrong_type_is_named(option: Any) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(option))):
+        HoopAI(KEY, **option)
+
+
+async def test_a_file_that_cannot_be_sent_is_named_as_the_caller_wrote_it() -> None:
+    wire = Wire()
+    files: Any = ["a.txt"]
+    async with client(wire) as hoop:
+        with pytest.raises(InvalidArgumentError, match="`files` is a plain string") as caught:
+            await hoop.messages.upload(conversation_id="c1", files=files)
+    assert caught.value.argument == "files"
+    assert not wire.requests
+
+
 async def test_a_missing_argument_is_a_type_error() -> None:
     send: Any = client(Wire()).messages.send
     with pytest.raises(TypeError, match="type"):

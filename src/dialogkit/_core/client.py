@@ -6,6 +6,8 @@ A platform's facade says what is particular about it, and binds the generated fu
         location_id: str | None
 
     class Toy(BaseClient[ToyOptions]):
+        _option_names = frozenset(ToyOptions.__optional_keys__)
+
         def __init__(self, api_key: str | None = None, **options: Unpack[ToyOptions]) -> None:
             super().__init__(Secret.of(api_key), options)
 
@@ -39,7 +41,7 @@ from collections.abc import AsyncIterable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType, TracebackType
-from typing import Any, Generic, NoReturn, TypeVar, cast
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar, cast
 
 import httpx
 from typing_extensions import Self, TypedDict
@@ -65,6 +67,7 @@ __all__ = ["APIResponse", "BaseClient", "ClientOptions", "Default", "Namespace",
 
 T = TypeVar("T")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_RATE_LIMIT = "rate_limit takes a RateLimit, a sequence of them, a RateLimiter or None"
 _IDEMPOTENT_METHODS = frozenset({"PUT", "DELETE"})
 
 
@@ -107,6 +110,8 @@ class BaseClient(Generic[OptionsT]):
         ConfigurationError: There is no credential, or an option makes no sense.
     """
 
+    _option_names: ClassVar[frozenset[str]] = frozenset(ClientOptions.__optional_keys__)
+    """The keywords that the client takes; a facade with more of them says so here, too."""
     _options: OptionsT
     _settings: Settings
     _connection: Connection
@@ -241,12 +246,16 @@ class BaseClient(Generic[OptionsT]):
         return view
 
     def _configure(self, options: OptionsT, connection: Connection) -> None:
+        for unknown in options.keys() - self._option_names:
+            raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {unknown!r}")
         self._options = options
         self._connection = connection
         platform = _resolved(self._platform(options))
         common: ClientOptions = options
         limits, limiter = self._limits(common, platform)
-        retry = common.get("retry", RetryPolicy())
+        retry: object = common.get("retry", RetryPolicy())
+        if retry is not None and not isinstance(retry, RetryPolicy):
+            raise ConfigurationError(f"retry takes a RetryPolicy or None, not {type(retry).__name__}")
         self._settings = Settings(
             platform=platform,
             base_url=common.get("base_url") or platform.base_url,
@@ -280,11 +289,13 @@ class BaseClient(Generic[OptionsT]):
         if given is None:
             return (), None
         limits: object = (given,) if isinstance(given, RateLimit) else given
-        if not isinstance(limits, Sequence):
+        if callable(getattr(limits, "acquire", None)):
             return platform.limits, cast("RateLimiter", given)
+        if not isinstance(limits, Sequence):
+            raise ConfigurationError(_RATE_LIMIT)
         checked = tuple(limit for limit in cast("Sequence[object]", limits) if isinstance(limit, RateLimit))
         if len(checked) != len(cast("Sequence[object]", limits)):
-            raise ConfigurationError("rate_limit takes a RateLimit, a sequence of them, a RateLimiter or None")
+            raise ConfigurationError(_RATE_LIMIT)
         return checked, self._own_limiter if checked else None
 
 

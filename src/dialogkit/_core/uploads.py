@@ -11,9 +11,10 @@ import mimetypes
 import os
 import secrets
 import stat
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, TypeAlias, cast
 
 import anyio.to_thread
@@ -191,6 +192,7 @@ class MultipartBody:
         on_progress: Told, as the body is sent, of its bytes so far and in total (`None` if unknown). The count never
             goes back, also when the request is sent again.
         operation: The operation's id, for errors.
+        spelling: How the caller spells the names of files, for errors.
 
     Raises:
         InvalidArgumentError: A file is missing, unreadable, consumed, or of a type that cannot be sent.
@@ -203,6 +205,7 @@ class MultipartBody:
         on_progress: Progress | None = None,
         *,
         operation: str = "upload",
+        spelling: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._operation = operation
         self._boundary = secrets.token_hex(16)
@@ -211,11 +214,12 @@ class MultipartBody:
         texts = [self._head(f'name="{_quoted(name)}"') + text.encode() + b"\r\n" for name, text in fields]
         self._segments = [_Segment(_Memory(b"".join(texts)))]
         for name, given in files:
-            upload = _upload(given, name, operation)
+            argument = spelling.get(name, name)
+            upload = _upload(given, argument, operation)
             head = self._head(f'name="{_quoted(name)}"; filename="{_quoted(upload.filename)}"', upload.content_type)
             self._segments += [
                 _Segment(_Memory(head)),
-                _Segment(upload.source, upload.filename, _measured(upload, name, operation)),
+                _Segment(upload.source, upload.filename, _measured(upload, argument, operation)),
                 _Segment(_Memory(b"\r\n")),
             ]
         self._segments.append(_Segment(_Memory(f"--{self._boundary}--\r\n".encode())))

@@ -43,6 +43,8 @@ class HoopAI(BaseClient[HoopAIOptions]):
         ConfigurationError: There is no credential, or an option makes no sense.
     """
 
+    _option_names = frozenset(HoopAIOptions.__optional_keys__)
+
     conversations = cached_property(namespaces.Conversations)
     messages = cached_property(namespaces.Messages)
     emails = cached_property(namespaces.Emails)
@@ -79,7 +81,7 @@ class HoopAI(BaseClient[HoopAIOptions]):
     def _platform(cls, options: HoopAIOptions) -> Platform:
         tier = options.get("tier", "standard")
         if tier is not None and tier not in TIERS:
-            raise ConfigurationError(f"HoopAI has the tiers {', '.join(TIERS)}, or None for no limits; not {tier!r}")
+            raise ConfigurationError(f"tier: HoopAI has {', '.join(TIERS)}, or None for no limits; not {tier!r}")
         return Platform(
             name="HoopAI",
             base_url=os.environ.get("HOOPAI_BASE_URL") or BASE_URL,

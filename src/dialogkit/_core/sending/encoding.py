@@ -226,11 +226,9 @@ def _multipart(call: Call[Any], given: Any) -> MultipartBody:
     adapter = operation.body_adapter
     checked = validate(adapter or _ANY, given, operation=operation.id)
     given = cast("Mapping[str, Any]", given)
+    spelling = {_wire_name(checked, argument): argument for argument in operation.files}
     files = [
-        (_wire_name(checked, argument), each)
-        for argument in operation.files
-        for each in _each(given.get(argument))
-        if each is not None
+        (name, each) for name, argument in spelling.items() for each in _each(given.get(argument)) if each is not None
     ]
     plain: Mapping[str, object] = (
         {name: value for name, value in given.items() if name not in operation.files}
@@ -243,7 +241,8 @@ def _multipart(call: Call[Any], given: Any) -> MultipartBody:
         for each in _each(value)
         if (text := scalar(operation.id, name, each)) is not None
     ]
-    return MultipartBody(texts, cast("list[tuple[str, FileInput]]", files), call.on_progress, operation=operation.id)
+    parts = cast("list[tuple[str, FileInput]]", files)
+    return MultipartBody(texts, parts, call.on_progress, operation=operation.id, spelling=spelling)
 
 
 def _each(value: object) -> Sequence[Any]:
