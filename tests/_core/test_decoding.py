@@ -467,3 +467,15 @@ def test_no_bytes_end_in_another_error(content: bytes) -> None:
     for what in (LIST, UNWRAP, operation(list[Call], single_as_list=True), operation(dict[str, Any])):
         with suppress(ResponseValidationError):
             take(what, content)
+
+
+class Deleted(Model):
+    success: bool | None = None
+
+
+@pytest.mark.parametrize("content", [b"", b" \n"])
+@pytest.mark.parametrize("strict", [True, False])
+def test_nothing_is_an_object_where_nothing_has_to_be_given(content: bytes, strict: bool) -> None:
+    result = decode(operation(Deleted), content, strict=strict, on_drift=None, request_id=None)
+    assert result == Deleted()
+    assert result.model_fields_set == set()

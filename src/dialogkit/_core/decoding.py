@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, cast
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from dialogkit._core.call import Operation
@@ -31,6 +31,8 @@ def decode(
 ) -> Any:
     """Return the result that an answer holds.
 
+    An empty body is an object in which nothing is given, where nothing has to be.
+
     Where the answer differs from the document, the difference is reported and what came is returned: a field that is
     missing is its default or `None`, a value of another type stays as it came, and everything else is converted.
 
@@ -44,6 +46,8 @@ def decode(
     Raises:
         ResponseValidationError: The body is not JSON, or no object where one is due; with `strict`, any difference.
     """
+    if not content.strip() and _may_be_empty(operation):
+        return operation.result_adapter.validate_python({})
     if not _needs_shaping(operation, content):
         try:
             return operation.result_adapter.validate_json(content)
@@ -66,6 +70,15 @@ class _UnusableError(Exception):
     def __init__(self, message: str, advice: str = "Report this to the platform, with its `request_id`.") -> None:
         super().__init__(message)
         self.advice = advice
+
+
+def _may_be_empty(operation: Operation[Any]) -> bool:
+    """Say whether a 204 will do: some platforms answer a deletion with an object, others with nothing at all."""
+    model = None if operation.result is None else operation.result()
+    if not isinstance(model, type) or not issubclass(model, BaseModel):
+        return False
+    model.model_rebuild()
+    return not any(field.is_required() for field in model.model_fields.values())
 
 
 def _needs_shaping(operation: Operation[Any], content: bytes) -> bool:
