@@ -70,6 +70,17 @@ class _Counted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Cursor(_Counted):
+    cursor: str
+    """The argument that says where the next page begins."""
+
+    @property
+    def arguments(self) -> frozenset[str]:
+        """The arguments that a cursor may set."""
+        return frozenset({self.cursor})
+
+
+@dataclass(frozen=True, kw_only=True)
 class SinglePage(_Counted):
     """The whole list comes at once."""
 
@@ -136,7 +147,7 @@ class PageNumber(_Counted):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StartAfter(_Counted):
+class StartAfter(_Cursor):
     """The id of the last row. The total, if there is one, may count rows that a filter leaves out."""
 
     cursor: str = "start_after"
@@ -145,11 +156,6 @@ class StartAfter(_Counted):
     limit: str = "limit"
     default: int | None = None
     """Rows per page when the caller names no limit, if documented."""
-
-    @property
-    def arguments(self) -> frozenset[str]:
-        """The arguments that a cursor may set."""
-        return frozenset({self.cursor})
 
     def advance(self, turn: Turn) -> Mapping[str, Any] | None:
         """Go on after the last row, until a page is empty or shorter than asked for, or the total is reached."""
@@ -160,7 +166,7 @@ class StartAfter(_Counted):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SortValue(_Counted):
+class SortValue(_Cursor):
     """The value, in milliseconds, of the date by which the rows are sorted, taken from the last row."""
 
     cursor: str = "start_after_date"
@@ -172,11 +178,6 @@ class SortValue(_Counted):
     default: int | None = None
     """Rows per page when the caller names no limit, if documented."""
 
-    @property
-    def arguments(self) -> frozenset[str]:
-        """The arguments that a cursor may set."""
-        return frozenset({self.cursor})
-
     def advance(self, turn: Turn) -> Mapping[str, Any] | None:
         """Go on after the last row, until the total is reached, or a page is short where there is no total."""
         if _exhausted(turn, _whole(turn.sent.get(self.limit)) or self.default):
@@ -186,19 +187,13 @@ class SortValue(_Counted):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LastId(_Counted):
+class LastId(_Cursor):
     """The id of the last row, which the result may repeat under the argument's name, and a flag for "there is more"."""
 
-    cursor: str
     more: str = "has_more"
     """The attribute of the result that holds the flag."""
     key: str = "id"
     """The attribute of a row that holds its id."""
-
-    @property
-    def arguments(self) -> frozenset[str]:
-        """The arguments that a cursor may set."""
-        return frozenset({self.cursor})
 
     def advance(self, turn: Turn) -> Mapping[str, Any] | None:
         """Go on after the last row while the flag is set."""
@@ -209,17 +204,12 @@ class LastId(_Counted):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NextCursor(_Counted):
+class NextCursor(_Cursor):
     """A cursor that the platform hands out."""
 
     cursor: str = "cursor"
     following: str = "next_cursor"
     """The attribute of the result that holds the cursor of the next page."""
-
-    @property
-    def arguments(self) -> frozenset[str]:
-        """The arguments that a cursor may set."""
-        return frozenset({self.cursor})
 
     def advance(self, turn: Turn) -> Mapping[str, Any] | None:
         """Pass the cursor on, until there is none; an empty page after all rows is the end, too."""
