@@ -41,7 +41,7 @@ from collections.abc import AsyncIterable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType, TracebackType
-from typing import Any, ClassVar, Generic, NoReturn, TypeVar, cast
+from typing import Any, ClassVar, Generic, NamedTuple, NoReturn, TypeVar, cast
 
 import httpx
 from typing_extensions import Self, TypedDict
@@ -252,7 +252,7 @@ class BaseClient(Generic[OptionsT]):
         self._connection = connection
         platform = _resolved(self._platform(options))
         common: ClientOptions = options
-        limits, limiter = self._limits(common, platform)
+        limits = self._limits(common, platform)
         retry: object = common.get("retry", RetryPolicy())
         if retry is not None and not isinstance(retry, RetryPolicy):
             raise ConfigurationError(f"retry takes a RetryPolicy or None, not {type(retry).__name__}")
@@ -260,8 +260,9 @@ class BaseClient(Generic[OptionsT]):
             platform=platform,
             base_url=common.get("base_url") or platform.base_url,
             auth=self._auth(common, platform),
-            limits=limits,
-            limiter=limiter,
+            limiter=limits.limiter,
+            limits=limits.general,
+            operation_limits=limits.of_operations,
             retry=RetryPolicy(max_attempts=1) if retry is None else retry,
             on_drift=common.get("on_drift") or self._drift_log,
             timeout=common.get("timeout", DEFAULT_TIMEOUT),
@@ -284,19 +285,32 @@ class BaseClient(Generic[OptionsT]):
             )
         return BearerAuth(key)
 
-    def _limits(self, options: ClientOptions, platform: Platform) -> tuple[tuple[RateLimit, ...], RateLimiter | None]:
-        given = options.get("rate_limit", platform.limits)
-        if given is None:
-            return (), None
-        limits: object = (given,) if isinstance(given, RateLimit) else given
-        if callable(getattr(limits, "acquire", None)):
-            return platform.limits, cast("RateLimiter", given)
-        if not isinstance(limits, Sequence):
+    def _limits(self, options: ClientOptions, platform: Platform) -> _Limits:
+        """Return what to keep below: the platform's limits, or in their place those that the user gave."""
+        given: object = options.get("rate_limit", platform.limits)
+        if callable(getattr(given, "acquire", None)):
+            return _Limits.of_platform(platform, cast("RateLimiter", given))
+        if "rate_limit" not in options:
+            return _Limits.of_platform(platform, self._own_limiter)
+        limits = (given,) if isinstance(given, RateLimit) else () if given is None else given
+        if not isinstance(limits, Sequence) or not all(
+            isinstance(each, RateLimit) for each in cast("Sequence[object]", limits)
+        ):
             raise ConfigurationError(_RATE_LIMIT)
-        checked = tuple(limit for limit in cast("Sequence[object]", limits) if isinstance(limit, RateLimit))
-        if len(checked) != len(cast("Sequence[object]", limits)):
-            raise ConfigurationError(_RATE_LIMIT)
-        return checked, self._own_limiter if checked else None
+        own = tuple(cast("Sequence[RateLimit]", limits))
+        return _Limits(self._own_limiter if own else None, own, MappingProxyType({}))
+
+
+class _Limits(NamedTuple):
+    limiter: RateLimiter | None
+    general: tuple[RateLimit, ...]
+    of_operations: Mapping[str, tuple[RateLimit, ...]]
+
+    @classmethod
+    def of_platform(cls, platform: Platform, limiter: RateLimiter) -> _Limits:
+        """Return the platform's own limits; none at all need no limiter."""
+        limited = platform.limits or platform.operation_limits
+        return cls(limiter if limited else None, platform.limits, platform.operation_limits)
 
 
 class Namespace:

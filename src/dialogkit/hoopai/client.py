@@ -10,7 +10,7 @@ from typing_extensions import Self, Unpack
 from dialogkit._core.client import BaseClient, ClientOptions, Default, Platform, Secret
 from dialogkit._core.errors import ConfigurationError
 from dialogkit.hoopai import namespaces
-from dialogkit.hoopai.limits import TIERS, Tier
+from dialogkit.hoopai.limits import HEADERS, OPERATION_LIMITS, TIERS, Tier
 
 BASE_URL = "https://services.leadconnectorhq.com"
 API_VERSION = "2021-07-28"
@@ -87,6 +87,8 @@ class HoopAI(BaseClient[HoopAIOptions]):
             base_url=os.environ.get("HOOPAI_BASE_URL") or BASE_URL,
             api_key_env="HOOPAI_API_KEY",
             limits=() if tier is None else TIERS[tier],
+            operation_limits={} if tier is None else OPERATION_LIMITS,
+            rate_limit_headers=HEADERS,
             defaults={
                 "location_id": Default(
                     keyword="location_id", env="HOOPAI_LOCATION_ID", value=options.get("location_id")

@@ -1,7 +1,7 @@
 """How fast HoopAI may be called, by tier.
 
 Source: HoopAI's AI API reference for `standard` and `agency`; the platform's public documentation for `marketplace`,
-which counts for each app and location or company.
+which counts for each app and location or company, and for the headers; HoopAI's OAuth guide for the token endpoint.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from dialogkit._core.sending.rate_limit import RateLimit
+from dialogkit._core.sending.rate_limit.headers import HeaderReader, RateLimitHeaders
 
 Tier: TypeAlias = Literal["standard", "agency", "marketplace"]
 
@@ -18,3 +19,17 @@ TIERS: dict[Tier, tuple[RateLimit, ...]] = {
     "marketplace": (RateLimit(100, per=10), RateLimit(200_000, per=86_400)),
 }
 """The limits of a tier hold together: at ten requests a second a Standard account has spent its minute in six."""
+
+OPERATION_LIMITS: dict[str, tuple[RateLimit, ...]] = {"get_access_token": (RateLimit(5, per=60, name="token"),)}
+"""What some operations are counted by; the token endpoint needs no credential, so it is counted by nothing else."""
+
+HEADERS = HeaderReader(
+    (
+        RateLimitHeaders(
+            limit="x-ratelimit-max",
+            remaining="x-ratelimit-remaining",
+            per_milliseconds="x-ratelimit-interval-milliseconds",
+        ),
+        RateLimitHeaders(limit="x-ratelimit-limit-daily", remaining="x-ratelimit-daily-remaining", per=86_400),
+    )
+)

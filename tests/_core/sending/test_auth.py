@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import pytest
 
@@ -40,6 +42,12 @@ async def test_a_bearer_token() -> None:
     assert not await auth.rejected(CONTEXT)
     assert KEY not in repr(auth) + auth.identity
     assert auth.identity == BearerAuth(KEY).identity != BearerAuth("other").identity
+
+
+def test_a_credentials_name_is_the_same_in_every_process() -> None:
+    script = f"from dialogkit._core.sending.auth import BearerAuth; print(BearerAuth({KEY!r}).identity)"
+    other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert other.stdout.strip() == BearerAuth(KEY).identity
 
 
 @pytest.mark.parametrize("token", ["", " ", "a b", "a\r\nb", "ключ", "a\x7f", 5])

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NoReturn, Protocol, overload
+from typing import NoReturn, Protocol, overload
 
 from dialogkit._core.errors import ConfigurationError
-
-_PROCESS_KEY: Final = os.urandom(32)
 
 
 class Secret:
@@ -46,8 +43,11 @@ class Secret:
         return self._value
 
     def fingerprint(self) -> str:
-        """Return a name for this secret that tells nothing about it, and differs from process to process."""
-        return hashlib.blake2b(self._bytes(), key=_PROCESS_KEY, digest_size=16).hexdigest()
+        """Return a name for this secret that does not tell it, the same in every process.
+
+        Whoever has the name can only check guesses, which is of no use against the long random text that a key is.
+        """
+        return hashlib.blake2b(self._bytes(), person=b"dialogkit", digest_size=16).hexdigest()
 
     def _bytes(self) -> bytes:
         return self._value.encode("utf-8", "surrogatepass")

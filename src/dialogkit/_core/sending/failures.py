@@ -9,8 +9,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -18,6 +16,7 @@ import httpx
 from pydantic_core import from_json
 
 from dialogkit._core.errors import APIStatusError, status_error_class
+from dialogkit._core.sending.dates import http_date, now_by
 
 _LONGEST_DETAIL: Final = 500
 _ID_HEADERS: Final = (b"x-request-id", b"x-trace-id", b"request-id", b"trace-id", b"x-correlation-id", b"traceparent")
@@ -100,19 +99,8 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
     text = headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{0,15})?", text):
         return float(text)
-    until = _date(text)
-    if until is None:
-        return None
-    now = _date(headers.get("date", "")) or datetime.now(timezone.utc)  # the platform's clock, if it tells the time
-    return max((until - now).total_seconds(), 0.0)
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return date if date.tzinfo is not None else date.replace(tzinfo=timezone.utc)
+    until = http_date(text)
+    return None if until is None else max((until - now_by(headers.get("date"))).total_seconds(), 0.0)
 
 
 def _parsed(content: bytes, response: httpx.Response) -> Any:

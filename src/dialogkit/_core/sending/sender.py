@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar, cast
 
 import anyio
@@ -15,9 +15,6 @@ from dialogkit._core.call import Call, CallOptions
 from dialogkit._core.decoding import decode
 from dialogkit._core.downloads import ByteStream
 from dialogkit._core.errors import (
-    AmbiguousOutcomeError,
-    APIConnectionError,
-    APITimeoutError,
     ConfigurationError,
     DeadlineExceededError,
     DialogkitError,
@@ -31,6 +28,8 @@ from dialogkit._core.sending.auth import AuthContext
 from dialogkit._core.sending.checks import is_positive
 from dialogkit._core.sending.encoding import Encoded, encode, encode_link
 from dialogkit._core.sending.failures import Refusal, request_id_of, retry_after_of, status_error
+from dialogkit._core.sending.outcomes import silence_error, too_late_error, wait_error
+from dialogkit._core.sending.rate_limit import Allowance, Permit, RateLimit, RateLimiter
 from dialogkit._core.sending.retry import Setback, may_repeat_after_silence, may_repeat_after_status
 from dialogkit._core.sending.settings import Settings
 from dialogkit._core.sending.transport import Connection, TransportFailure
@@ -178,30 +177,32 @@ class Sender:
         return exchange.encoded.request(await self._settings.auth.headers(context))
 
     async def _transmit(self, exchange: _Exchange, request: httpx.Request) -> httpx.Response:
-        """Wait for the limiter's permit, and send. Platforms count by credential: without one nothing is counted."""
-        if self._settings.limiter is None or not exchange.call.operation.authenticated:
+        """Wait for the limiter's permit, and send."""
+        limits = self._settings.limits_of(exchange.call.operation)
+        if self._settings.limiter is None or not limits:
             return await self._dispatch(exchange, request)
-        key = (self._settings.platform.name, self._settings.auth.identity, exchange.encoded.location_id)
+        permit = await self._permit(exchange, self._settings.limiter, limits)
+        told: tuple[Allowance, ...] = ()
+        pause: float | None = None
+        try:
+            response = await self._dispatch(exchange, request)
+            told = self._settings.platform.rate_limit_headers.read(response.headers.raw)
+            pause = self._pause(response)
+            return response
+        finally:
+            permit.settle(told, pause)
+
+    async def _permit(self, exchange: _Exchange, limiter: RateLimiter, limits: tuple[RateLimit, ...]) -> Permit:
+        operation = exchange.call.operation
+        # Without a credential nobody can tell for which location a request is.
+        named = (self._settings.auth.identity, exchange.encoded.location_id or "")
+        key = (self._settings.platform.name, *(named if operation.authenticated else ("", "")))
         left = None if exchange.deadline is None else max(exchange.deadline - self._clock(), 0.0)
         try:
-            permit = await self._settings.limiter.acquire(key, self._settings.limits, max_wait=left)
+            return await limiter.acquire(key, limits, max_wait=left)
         except RateLimitWaitError as exc:
-            too_long = exc
-        else:
-            headers: Mapping[str, str] | None = None
-            pause: float | None = None
-            try:
-                response = await self._dispatch(exchange, request)
-                headers = response.headers
-                pause = self._pause(response)
-                return response
-            finally:
-                permit.settle(headers, pause)
-        raise RateLimitWaitError(
-            f"{exchange.name}: {too_long.message}. This attempt was not sent; call again later, or give it more time.",
-            operation=exchange.name,
-            wait=too_long.wait,
-        )
+            refused = exc
+        raise wait_error(operation, refused)
 
     async def _dispatch(self, exchange: _Exchange, request: httpx.Request) -> httpx.Response:
         exchange.attempts += 1
@@ -283,24 +284,8 @@ class Sender:
         self._log(exchange, failure.reason)
         operation = exchange.call.operation
         repeatable = may_repeat_after_silence(operation.retry, sent=failure.sent)
-        call = f"{operation.id}: {operation.method} {operation.path}"
-        facts: dict[str, Any] = {"operation": operation.id, "sent": failure.sent, "attempts": exchange.attempts}
-        if not repeatable:
-            return Setback(
-                repeatable=False,
-                error=AmbiguousOutcomeError(
-                    f"{call} was sent, but no complete answer came: {failure.reason}. It may or may not have taken "
-                    "effect, so it was not repeated: find out before you call again.",
-                    **facts,
-                ),
-            )
-        times = "" if exchange.attempts == 1 else f" in {exchange.attempts} attempts"
-        advice = "Raise the timeout, or try again later" if failure.timed_out else "Check the network and base_url"
-        reached = "" if failure.sent else " Nothing was sent."
-        error = (APITimeoutError if failure.timed_out else APIConnectionError)(
-            f"{call} got no complete answer{times}: {failure.reason}.{reached} {advice}.", **facts
-        )
-        return Setback(error=error, repeatable=True)
+        error = silence_error(operation, failure, attempts=exchange.attempts, repeatable=repeatable)
+        return Setback(error=error, repeatable=repeatable)
 
     def _delay(self, exchange: _Exchange, setback: Setback) -> float | None:
         """Return seconds until the next attempt, or `None` to give up."""
@@ -315,21 +300,18 @@ class Sender:
         if response.status_code != 429:
             return None
         asked = retry_after_of(response.headers)
+        if asked is None:
+            told = self._settings.platform.rate_limit_headers.read(response.headers.raw)
+            asked = max((each.resets_in for each in told if each.resets_in and not each.remaining), default=None)
         return self._settings.retry.default_retry_after if asked is None else asked
 
     def _too_late(self, exchange: _Exchange) -> DeadlineExceededError:
-        seconds = (exchange.deadline or math.inf) - exchange.started
-        times = "1 attempt" if exchange.attempts == 1 else f"{exchange.attempts} attempts"
-        last = "" if exchange.last is None else f" The last one ended with: {exchange.last.message}"
-        operation = exchange.call.operation
-        effect = " It may have taken effect: find out before you call again."
-        unclear = effect if exchange.sent and operation.retry == "never-after-sent" else ""
-        return DeadlineExceededError(
-            f"{operation.id}: {operation.method} {operation.path} brought no result within its deadline "
-            f"of {seconds:.3g} s, after {times}.{last}{unclear}",
-            operation=operation.id,
-            sent=exchange.sent,
+        return too_late_error(
+            exchange.call.operation,
+            seconds=(exchange.deadline or math.inf) - exchange.started,
             attempts=exchange.attempts,
+            sent=exchange.sent,
+            last=exchange.last,
         )
 
     def _log(self, exchange: _Exchange, outcome: str) -> None:

@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
+from dialogkit._core.call import Operation
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.models import DriftHandler
 from dialogkit._core.sending.auth import Auth
 from dialogkit._core.sending.checks import is_positive
 from dialogkit._core.sending.rate_limit import RateLimit, RateLimiter
+from dialogkit._core.sending.rate_limit.headers import HeaderReader
 from dialogkit._core.sending.retry import RetryPolicy
 
 DEFAULT_TIMEOUT: Final = 60.0
@@ -44,6 +46,12 @@ class Platform:
     """The environment variable that holds the API key, unless `api_key` or `auth` is given."""
     limits: tuple[RateLimit, ...] = ()
     """What the platform allows for a credential (and location), unless `rate_limit` is given."""
+    operation_limits: Mapping[str, tuple[RateLimit, ...]] = field(
+        default_factory=lambda: MappingProxyType(dict[str, tuple[RateLimit, ...]]())
+    )
+    """Further limits, each with a name, of the operations that are counted by them, too."""
+    rate_limit_headers: HeaderReader = field(default_factory=HeaderReader)
+    """Reads what the platform's answers tell of its limits."""
     defaults: Mapping[str, Default] = field(default_factory=lambda: MappingProxyType(dict[str, Default]()))
     """Arguments that the client fills in, under their Python names."""
     version_header: str | None = None
@@ -63,6 +71,11 @@ class Settings:
     limiter: RateLimiter | None
     """`None` lets every request through."""
     limits: tuple[RateLimit, ...]
+    """What requests with a credential are counted by."""
+    operation_limits: Mapping[str, tuple[RateLimit, ...]] = field(
+        default_factory=lambda: MappingProxyType(dict[str, tuple[RateLimit, ...]]())
+    )
+    """What the requests of some operations are counted by besides."""
     retry: RetryPolicy
     on_drift: DriftHandler = field(repr=False)
     timeout: float = DEFAULT_TIMEOUT
@@ -79,6 +92,12 @@ class Settings:
             raise ConfigurationError(
                 "base_url must be a scheme, a host and perhaps a path: no user name, password, query or fragment"
             )
+
+    def limits_of(self, operation: Operation[Any]) -> tuple[RateLimit, ...]:
+        """Return what the requests of `operation` are counted by: nothing, if it has neither credential nor limits."""
+        general = self.limits if operation.authenticated else ()
+        own = self.operation_limits.get(operation.id)
+        return general if own is None else (*general, *own)
 
 
 def check_url(url: str, *, allow_insecure: bool) -> httpx.URL:

@@ -1,17 +1,21 @@
 """Rate limits, and what keeps below them.
 
 A `RateLimiter` hands out permits: one is acquired before each attempt and settled when the attempt's answer has come
-or can come no more. `MemoryRateLimiter` (`dialogkit._core.sending.rate_limit.memory`) is the one for one process.
+or can come no more, with what the answer tells of the limits. `MemoryRateLimiter` (in `.memory`) is the one for one
+process, `RedisRateLimiter` (in `.redis`) the one that several processes share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.sending.checks import is_count, is_duration, is_positive
+
+Key: TypeAlias = tuple[str, ...]
+"""What a platform counts by: its name, the credential (as a name that does not tell it), and the location if any."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class RateLimit:
         burst: How many may start at once after a quiet time; `limit` unless given. Fewer spreads the requests out,
             more (for platforms that tolerate it) lends from the time that follows: the sustained rate stays
             `limit` in `per` seconds.
+        name: What is counted, for limits that hold for some operations only ("messages"); limits of different names
+            are counted apart, even if their numbers are the same.
 
     Raises:
         ConfigurationError: A number is not positive.
@@ -32,6 +38,7 @@ class RateLimit:
     limit: int
     per: float
     burst: int | None = None
+    name: str = ""
 
     def __post_init__(self) -> None:
         for name, value in (("limit", self.limit), ("burst", self.limit if self.burst is None else self.burst)):
@@ -51,14 +58,25 @@ class RateLimit:
         return (bursts, (self.limit, float(self.per)))
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What an answer tells of one limit: at most `limit` requests in `per` seconds, of which `remaining` are left."""
+
+    limit: int
+    per: float
+    remaining: int
+    resets_in: float | None = None
+    """Seconds until all of them are there again, when the platform says so."""
+
+
 class Permit(Protocol):
     """The right to send one request now."""
 
-    def settle(self, headers: Mapping[str, str] | None, retry_after: float | None) -> None:
+    def settle(self, allowances: Sequence[Allowance] = (), retry_after: float | None = None) -> None:
         """Say that the request has been counted by now, if it ever is. Only the first time counts.
 
         Args:
-            headers: The answer's headers, `None` when no answer came.
+            allowances: What the answer tells of the limits; nothing when no answer came.
             retry_after: Seconds that the platform asked to wait, when it refused the request for its rate.
         """
         ...
@@ -67,12 +85,12 @@ class Permit(Protocol):
 class RateLimiter(Protocol):
     """Lets requests through no faster than their limits allow."""
 
-    async def acquire(self, key: Hashable, limits: Sequence[RateLimit], /, *, max_wait: float | None) -> Permit:
+    async def acquire(self, key: Key, limits: Sequence[RateLimit], /, *, max_wait: float | None) -> Permit:
         """Wait for a permit under all `limits` at once, first come, first served.
 
         Args:
             key: What the platform counts by; requests of different keys do not wait for each other.
-            limits: What must hold for the key.
+            limits: What must hold for the request. The same limit is the same for all requests of a key.
             max_wait: Seconds to wait at most; `None` waits as long as it takes.
 
         Raises:

@@ -1,161 +1,200 @@
-"""The rate limiter for one process.
-
-Why tokens come back late
-    A platform counts a request when it arrives, which is some time after the client let it go and before the client
-    has its answer. Were a token to come back one window after the request was let go, a request that travelled slowly
-    and one that travelled fast could arrive within one window of the platform's clock, and the platform would count
-    one too many. So a token comes back one window after its request was *settled*: by then it had surely arrived.
-    Take any two requests that used the same token one after the other: the second is let go, and so arrives, at least
-    a window after the first was answered, and so had arrived. With `limit` tokens there are thus never more than
-    `limit` arrivals in any window, wherever it begins: not in a fixed window of unknown phase, nor in a sliding one,
-    nor does a bucket that refills evenly run dry. The price is one round trip for each window, and the whole
-    allowance remains available at once after a quiet time.
+"""The rate limiter for one process. Why it keeps below every server's limits is told in `.window`.
 
 How waiting works
-    Waiters of one key stand in a queue, and only its head watches the clock. A token is taken in the same step in
-    which its waiter is found to be at the head and its time to have come, with no `await` in between, so that a
-    cancelled waiter has never taken one.
+    Requests of one key that stand under the same limits form a line, and only the head of a line watches the clock. A
+    token is taken in the same step in which its waiter is found to be at the head and its time to have come, with no
+    `await` in between, so that a cancelled waiter has never taken one. Where some operations have limits of their own,
+    there is a line for each set of limits, so that whoever waits for a message's token does not hold up those who only
+    read; when two heads could go, the one who came first does.
 """
 
 from __future__ import annotations
 
 import time
-from bisect import bisect_right
-from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 import anyio
 
-from dialogkit._core.errors import RateLimitWaitError
-from dialogkit._core.sending.rate_limit import Permit, RateLimit
+from dialogkit._core.errors import ConfigurationError, RateLimitWaitError
+from dialogkit._core.sending.checks import is_positive
+from dialogkit._core.sending.rate_limit import Allowance, Key, Permit, RateLimit
+from dialogkit._core.sending.rate_limit.window import Window, extents_of
 
-_CLOCK_SKEW: Final = 5e-4
-"""Two clocks may run this much apart (clocks that are being set are slewed by at most as much)."""
-_CLOCK_GRAIN: Final = 1e-3
 _ROUNDING: Final = 1e-6
-"""Times closer than this are the same; far less than the grain, so nothing is let through too early."""
 _SWEEP_EVERY: Final = 30.0
+_MOST_LEARNED: Final = 4
+"""Windows of one key that are known only from answers; a platform does not have more."""
 
 
-class _Window:
-    """The tokens of one window: each is free, in flight, or on its way back."""
+class _Waiter:
+    """Someone in a line."""
 
-    __slots__ = ("in_flight", "limit", "per", "returns")
+    __slots__ = ("give_up", "ticket", "turn")
 
-    def __init__(self, limit: int, per: float) -> None:
-        self.limit = limit
-        self.per = per * (1 + _CLOCK_SKEW) + _CLOCK_GRAIN
-        self.in_flight = 0
-        self.returns: list[float] = []  # when tokens come back, in order; lists, since an empty deque takes 760 bytes
+    def __init__(self, ticket: int, give_up: float | None) -> None:
+        self.ticket = ticket
+        self.give_up = give_up
+        self.turn = anyio.Event()
 
-    def wait(self, now: float, ahead: int) -> float | None:
-        """Return seconds until a token is free for whoever has `ahead` others before him; `None` if nobody knows.
 
-        With others ahead it is the least that the wait can be.
-        """
-        returns = self.returns
-        if returns and returns[0] <= now + _ROUNDING:
-            del returns[: bisect_right(returns, now + _ROUNDING)]
-        free = self.limit - self.in_flight - len(returns)
-        if ahead < free:
-            return 0.0
-        rounds, place = divmod(ahead, self.limit)
-        place -= free
-        if place < 0:
-            return rounds * self.per
-        if place < len(returns):
-            return returns[place] - now + rounds * self.per
-        return (rounds + 1) * self.per if ahead else None
+class _Line:
+    """Those who wait under the same limits, first come, first served."""
 
-    def settle(self, now: float) -> None:
-        self.in_flight -= 1
-        self.returns.append(now + self.per)
+    __slots__ = ("limits", "waiters", "windows")
 
-    def idle(self, now: float) -> bool:
-        return not self.in_flight and not (self.returns and self.returns[-1] > now)
+    def __init__(self, limits: tuple[RateLimit, ...], windows: tuple[Window, ...]) -> None:
+        self.limits = limits
+        self.windows = windows
+        self.waiters: list[_Waiter] = []
+
+    def wait(self, now: float, ahead: int) -> float:
+        """Return seconds until every window has a token, or later; see `Window.wait`."""
+        longest = 0.0
+        for window in self.windows:
+            wait = window.wait(now, ahead)
+            longest = max(longest, wait)
+        return longest
 
 
 class _Key:
     """What is known of one key."""
 
-    __slots__ = ("by_limit", "limits", "paused_until", "queue", "windows")
+    __slots__ = ("learned", "lines", "next_number", "paused_until")
 
     def __init__(self) -> None:
-        self.by_limit: dict[RateLimit, tuple[_Window, ...]] = {}
-        self.limits: tuple[RateLimit, ...] | None = None
-        self.windows: tuple[_Window, ...] = ()
+        self.lines: tuple[_Line, ...] = ()
+        self.learned: tuple[Window, ...] = ()
         self.paused_until = float("-inf")
-        self.queue: deque[anyio.Event] | None = None
+        self.next_number = 0
 
-    def windows_of(self, limits: Sequence[RateLimit]) -> tuple[_Window, ...]:
-        """Return the windows of all `limits`; the same limit is the same windows, whoever asks."""
-        if limits is self.limits:
-            return self.windows
-        for limit in limits:
-            if limit not in self.by_limit:
-                self.by_limit[limit] = tuple(_Window(*window) for window in limit.windows())
-        self.windows = tuple(window for limit in dict.fromkeys(limits) for window in self.by_limit[limit])
-        self.limits = limits if isinstance(limits, tuple) else None
-        return self.windows
+    def line(self, limits: Sequence[RateLimit]) -> _Line:
+        """Return the line of those limits; the same limit is the same windows in every line."""
+        for line in self.lines:
+            if line.limits is limits:
+                return line
+        limits = tuple(limits)
+        for line in self.lines:
+            if line.limits == limits:
+                return line
+        known = {window.extent: window for window in self.windows()}
+        extents = dict.fromkeys(extent for limit in limits for extent in extents_of(limit))
+        windows = [known.get(extent) or Window(extent) for extent in extents]
+        line = _Line(limits, (*windows, *self.learned))
+        self.lines += (line,)
+        return line
 
-    def idle(self, now: float) -> bool:
+    def windows(self) -> Iterator[Window]:
+        """Yield every window, some more than once."""
+        for line in self.lines:
+            yield from line.windows
+
+    def someone_waits(self) -> bool:
+        """Say whether any line is not empty."""
+        for line in self.lines:  # noqa: SIM110 - on every call's way, where a generator would cost more than all else
+            if line.waiters:
+                return True
+        return False
+
+    def goes_first(self, waiter: _Waiter, now: float) -> bool:
+        """Say whether no head of another line came earlier and could go now."""
+        heads = ((line, line.waiters[0]) for line in self.lines if line.waiters)
+        return not any(head.ticket < waiter.ticket and line.wait(now, 0) == 0 for line, head in heads)
+
+    def wake_heads(self) -> None:
+        """Make the head of each line look again."""
+        for line in self.lines:
+            if line.waiters:
+                line.waiters[0].turn.set()
+
+    def learn(self, permit: _MemoryPermit, allowances: Sequence[Allowance], now: float) -> None:
+        """Narrow the windows that an answer told of, and watch those that were not known."""
+        for told in allowances:
+            window = next(
+                (each for each in self.windows() if each.extent.per == told.per and not each.extent.name), None
+            )
+            if window is None and len(self.learned) < _MOST_LEARNED:
+                window = Window.learned(told.per)
+                self.learned += (window,)
+                for line in self.lines:
+                    line.windows += (window,)
+            if window is not None:
+                window.learn(told, now, number=permit.number, mark=permit.mark_of(window))
+
+    def is_idle(self, now: float) -> bool:
         return (
-            not self.queue
+            not self.someone_waits()
             and self.paused_until <= now
-            and all(window.idle(now) for windows in self.by_limit.values() for window in windows)
+            and all(window.is_idle(now) for window in self.windows())
         )
 
 
 class _MemoryPermit:
-    __slots__ = ("_clock", "_key", "_windows")
+    __slots__ = ("_key", "_limiter", "_marks", "_windows", "number")
 
-    def __init__(self, key: _Key, windows: tuple[_Window, ...], clock: Callable[[], float]) -> None:
+    def __init__(self, limiter: MemoryRateLimiter, key: _Key, windows: tuple[Window, ...]) -> None:
+        self._limiter = limiter
         self._key: _Key | None = key
         self._windows = windows
-        self._clock = clock
+        self._marks = tuple([window.mark() for window in windows])
+        self.number = key.next_number
+        key.next_number += 1
+        for window in windows:
+            window.take()
 
-    def settle(self, headers: Mapping[str, str] | None, retry_after: float | None) -> None:  # noqa: ARG002 - see Permit
+    def mark_of(self, window: Window) -> int:
+        """Return the window's mark when the permit was given."""
+        return self._marks[self._windows.index(window)] if window in self._windows else 0
+
+    def settle(self, allowances: Sequence[Allowance] = (), retry_after: float | None = None) -> None:
         key, self._key = self._key, None
-        if key is None:
-            return
-        now = self._clock()
-        for window in self._windows:
-            window.settle(now)
-        if retry_after is not None:
-            key.paused_until = max(key.paused_until, now + retry_after)
-        if key.queue:
-            key.queue[0].set()
+        if key is not None:
+            self._limiter._settle(self, key, self._windows, allowances, retry_after)  # noqa: SLF001 - its other half
 
     def __del__(self) -> None:
         # Whoever was cancelled in the very moment in which the permit was handed over cannot settle it.
-        self.settle(None, None)
+        self.settle()
+
+
+async def _wait_for(event: anyio.Event, seconds: float) -> None:
+    with anyio.move_on_after(seconds):
+        await event.wait()
 
 
 class MemoryRateLimiter:
     """Keeps the requests of one process below their limits.
 
+    Clients that are given the same limiter share it: those with the same credential (and location) share its limits.
+
     Args:
-        max_pause: Seconds. While the platform asks to wait longer than this, calls fail at once with
-            `RateLimitWaitError` rather than to hang.
+        limits: What to keep below, in place of what the client asks for.
+        max_pause: Seconds. While nothing of a key can be sent for longer than this (the platform asked to wait, or the
+            tokens of a long window are used up), its calls fail at once with `RateLimitWaitError` rather than to hang.
         clock: Seconds on a clock that never goes back.
-        sleep: Waits for so many seconds on the same clock.
+        wait: Returns when an event is set, or so many seconds have passed on the same clock.
+
+    Raises:
+        ConfigurationError: `max_pause` is no positive number.
     """
 
     def __init__(
         self,
         *,
-        max_pause: float = 60.0,
+        limits: Sequence[RateLimit] | None = None,
+        max_pause: float = 90.0,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
+        wait: Callable[[anyio.Event, float], Awaitable[object]] = _wait_for,
     ) -> None:
+        if not is_positive(max_pause):
+            raise ConfigurationError(f"max_pause must be a positive number of seconds, not {max_pause!r}")
+        self._limits = None if limits is None else tuple(limits)
         self._max_pause = max_pause
         self._clock = clock
-        self._sleep = sleep
-        self._keys: dict[Hashable, _Key] = {}
+        self._wait_for = wait
+        self._keys: dict[Key, _Key] = {}
         self._next_sweep = float("-inf")
 
-    async def acquire(self, key: Hashable, limits: Sequence[RateLimit], /, *, max_wait: float | None) -> Permit:
+    async def acquire(self, key: Key, limits: Sequence[RateLimit], /, *, max_wait: float | None) -> Permit:
         """Wait for a permit under all `limits` at once; see `RateLimiter.acquire`."""
         now = self._clock()
         if now >= self._next_sweep:
@@ -163,63 +202,94 @@ class MemoryRateLimiter:
         state = self._keys.get(key)
         if state is None:
             state = self._keys[key] = _Key()
-        windows = state.windows_of(limits)
-        if state.queue or self._wait(state, windows, now, 0, max_wait) != 0:
-            await self._stand_in_line(state, windows, max_wait)
-        for window in windows:
-            window.in_flight += 1
-        return _MemoryPermit(state, windows, self._clock)
+        line = state.line(limits if self._limits is None else self._limits)
+        if state.someone_waits() or self._wait(state, line, now, 0, max_wait) != 0:
+            await self._stand_in_line(state, line, max_wait)
+        return _MemoryPermit(self, state, line.windows)
 
-    async def _stand_in_line(self, state: _Key, windows: tuple[_Window, ...], max_wait: float | None) -> None:
+    async def _stand_in_line(self, state: _Key, line: _Line, max_wait: float | None) -> None:
         """Return when this waiter is at the head and its time has come; the next `await` may change that."""
-        if state.queue is None:
-            state.queue = deque()
-        queue = state.queue
         now = self._clock()
-        self._wait(state, windows, now, len(queue), max_wait)
-        give_up = None if max_wait is None else now + max_wait
-        turn = anyio.Event()
-        queue.append(turn)
+        ahead = len(line.waiters)
+        waiter = _Waiter(state.next_number, None if max_wait is None else now + max_wait)
+        state.next_number += 1
+        line.waiters.append(waiter)
         try:
-            while queue[0] is not turn:
-                await turn.wait()
             while True:
-                now = self._clock()
-                wait = self._wait(state, windows, now, 0, None if give_up is None else max(0.0, give_up - now))
-                if wait == 0:
+                wait = self._wait(state, line, now, ahead, _left(waiter, now))
+                if ahead == 0 and wait == 0 and state.goes_first(waiter, now):
                     return
-                if wait is None:
-                    turn = queue[0] = anyio.Event()
-                    await turn.wait()
+                waiter.turn = anyio.Event()
+                if ahead == 0 and wait > 0:
+                    await self._wait_for(waiter.turn, wait)
                 else:
-                    await self._sleep(wait)
+                    await waiter.turn.wait()
+                now = self._clock()
+                ahead = line.waiters.index(waiter)
         finally:
-            head = queue[0] is turn
-            queue.remove(turn)
-            if head and queue:
-                queue[0].set()
+            line.waiters.remove(waiter)
+            state.wake_heads()
 
-    def _wait(
-        self, state: _Key, windows: tuple[_Window, ...], now: float, ahead: int, max_wait: float | None
-    ) -> float | None:
-        """Return seconds to wait with `ahead` others before, `None` if nobody knows; raise if it is too long."""
+    def _wait(self, state: _Key, line: _Line, now: float, ahead: int, max_wait: float | None) -> float:
+        """Return seconds to wait with `ahead` others before, or less; raise if it is too long."""
+        wait = line.wait(now, ahead)
         pause = state.paused_until - now
+        if pause > _ROUNDING and pause > wait:
+            wait = pause
+        if wait > 0 and (why := self._too_long(line, now, wait, pause, max_wait)):
+            message = f"the rate limiter would have to wait {_rounded(wait)} s, {why}"
+            raise RateLimitWaitError(message, operation="", wait=wait)
+        return wait
+
+    def _too_long(self, line: _Line, now: float, wait: float, pause: float, max_wait: float | None) -> str | None:
+        """Say why a wait is too long, if it is."""
+        if max_wait is not None and wait > max_wait:
+            return f"longer than the {_rounded(max_wait)} s that the call has left"
         if pause > self._max_pause:
-            raise _too_long(pause, "the platform asked to pause that long")
-        longest: float | None = pause if pause > _ROUNDING else 0.0
+            return f"as the platform asked, and its max_pause is {_rounded(self._max_pause)} s"
+        if wait > self._max_pause and line.wait(now, 0) > self._max_pause:
+            return f"until the allowance is there again, and its max_pause is {_rounded(self._max_pause)} s"
+        return None
+
+    def _settle(
+        self,
+        permit: _MemoryPermit,
+        key: _Key,
+        windows: tuple[Window, ...],
+        allowances: Sequence[Allowance],
+        retry_after: float | None,
+    ) -> None:
+        now = self._clock()
         for window in windows:
-            wait = window.wait(now, ahead)
-            longest = None if wait is None or longest is None else max(longest, wait)
-        if max_wait is not None and longest is not None and longest > max_wait:
-            raise _too_long(longest, f"longer than the {max_wait:.3g} s that the call has left")
-        return longest
+            window.settle(now, refused=retry_after is not None)
+        if allowances:
+            key.learn(permit, allowances, now)
+        if retry_after is not None:
+            key.paused_until = max(key.paused_until, now + retry_after)
+        if key.someone_waits():
+            key.wake_heads()
+            if allowances or retry_after is not None:
+                self._wake_the_hopeless(key, now)
+
+    def _wake_the_hopeless(self, key: _Key, now: float) -> None:
+        """Make those look again whose wait is now known to be too long."""
+        pause = key.paused_until - now
+        for line in key.lines:
+            for ahead, waiter in enumerate(line.waiters):
+                wait = max(line.wait(now, ahead), pause)
+                if self._too_long(line, now, wait, pause, _left(waiter, now)):
+                    waiter.turn.set()
 
     def _sweep(self, now: float) -> None:
         """Forget the keys that would be the same if they were made anew."""
         self._next_sweep = now + _SWEEP_EVERY
-        for key in [key for key, state in self._keys.items() if state.idle(now)]:
+        for key in [key for key, state in self._keys.items() if state.is_idle(now)]:
             del self._keys[key]
 
 
-def _too_long(wait: float, why: str) -> RateLimitWaitError:
-    return RateLimitWaitError(f"the rate limiter would have to wait {wait:.3g} s, {why}", operation="", wait=wait)
+def _left(waiter: _Waiter, now: float) -> float | None:
+    return None if waiter.give_up is None else max(0.0, waiter.give_up - now)
+
+
+def _rounded(seconds: float) -> str:
+    return f"{round(seconds, 2):g}"
