@@ -39,10 +39,11 @@ if TYPE_CHECKING:
         UnsupportedMediaTypeError,
         WebhookVerificationError,
     )
+    from dialogkit._core.events import RateLimitEvent, RequestEvent, ResponseEvent, RetryEvent
     from dialogkit._core.models import Drift, Model, ResponseInfo, response_info
     from dialogkit._core.pagination import Page, Pager
     from dialogkit._core.sending.auth import Auth, AuthContext
-    from dialogkit._core.sending.rate_limit import Permit, RateLimit, RateLimiter
+    from dialogkit._core.sending.rate_limit import Allowance, Permit, RateLimit, RateLimiter
     from dialogkit._core.sending.rate_limit.memory import MemoryRateLimiter
     from dialogkit._core.sending.retry import RetryPolicy
     from dialogkit._core.uploads import Upload
@@ -56,6 +57,7 @@ __all__ = [
     "APIResponse",
     "APIStatusError",
     "APITimeoutError",
+    "Allowance",
     "AmbiguousOutcomeError",
     "Auth",
     "AuthContext",
@@ -82,10 +84,14 @@ __all__ = [
     "Permit",
     "RateLimit",
     "RateLimitError",
+    "RateLimitEvent",
     "RateLimitWaitError",
     "RateLimiter",
+    "RequestEvent",
+    "ResponseEvent",
     "ResponseInfo",
     "ResponseValidationError",
+    "RetryEvent",
     "RetryPolicy",
     "ServerError",
     "UnprocessableEntityError",
@@ -100,10 +106,11 @@ _HOMES = {
     "_core.call": ("OMIT", "CallOptions"),
     "_core.client": ("APIResponse",),
     "_core.downloads": ("ByteStream", "Download"),
+    "_core.events": ("RateLimitEvent", "RequestEvent", "ResponseEvent", "RetryEvent"),
     "_core.models": ("Drift", "Model", "ResponseInfo", "response_info"),
     "_core.pagination": ("Page", "Pager"),
     "_core.sending.auth": ("Auth", "AuthContext"),
-    "_core.sending.rate_limit": ("Permit", "RateLimit", "RateLimiter"),
+    "_core.sending.rate_limit": ("Allowance", "Permit", "RateLimit", "RateLimiter"),
     "_core.sending.rate_limit.memory": ("MemoryRateLimiter",),
     "_core.sending.retry": ("RetryPolicy",),
     "_core.uploads": ("Upload",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable
 from typing import Generic, ParamSpec
@@ -11,21 +12,46 @@ P = ParamSpec("P")
 logger = logging.getLogger("dialogkit")
 
 
+class FirstFault:
+    """Logs the first fault of something that calls can do without, and leaves it at that."""
+
+    __slots__ = ("_known", "_name")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._known = False
+
+    def report(self, fault: Exception) -> None:
+        """Log `fault`, unless there has been one before."""
+        if not self._known:
+            self._known = True
+            logger.error("%s failed; the call goes on without it", self._name, exc_info=fault)
+
+
 class Guarded(Generic[P]):
     """A user's callback: when it fails, that is logged once, and the call that it watches goes on."""
 
-    __slots__ = ("_callback", "_failed", "_name")
+    __slots__ = ("_callback", "_first_fault")
 
     def __init__(self, name: str, callback: Callable[P, object]) -> None:
-        self._name = name
         self._callback = callback
-        self._failed = False
+        self._first_fault = FirstFault(name)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Call the callback; whatever it returns is dropped."""
         try:
             self._callback(*args, **kwargs)
-        except Exception:
-            if not self._failed:
-                logger.exception("%s failed; the call goes on without it", self._name)
-            self._failed = True
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it is the callback's own
+            self._first_fault.report(exc)
+
+    async def run(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Call the callback, and await what it returns if that can be awaited.
+
+        It runs in the caller's task. Cancellation is nobody's fault and passes through.
+        """
+        try:
+            result = self._callback(*args, **kwargs)
+            if inspect.isawaitable(result):
+                await result
+        except Exception as exc:  # noqa: BLE001 - as above
+            self._first_fault.report(exc)

@@ -49,6 +49,7 @@ from typing_extensions import Self, TypedDict
 from dialogkit._core.call import OMIT, Call, Caller, CallOptions, Operation, RetrySafety
 from dialogkit._core.downloads import ByteStream, Download
 from dialogkit._core.errors import ConfigurationError
+from dialogkit._core.events import RateLimitHook, RequestHook, ResponseHook, RetryHook
 from dialogkit._core.models import DriftHandler
 from dialogkit._core.response import APIResponse
 from dialogkit._core.sending.arguments import invalid
@@ -57,10 +58,11 @@ from dialogkit._core.sending.drift import DriftLog
 from dialogkit._core.sending.encoding import RawBody
 from dialogkit._core.sending.rate_limit import RateLimit, RateLimiter
 from dialogkit._core.sending.rate_limit.memory import MemoryRateLimiter
-from dialogkit._core.sending.retry import RetryPolicy
+from dialogkit._core.sending.retry import RetryPolicy, RetryQuota
 from dialogkit._core.sending.sender import Sender
 from dialogkit._core.sending.settings import DEFAULT_TIMEOUT, Default, Platform, Settings, check_url
 from dialogkit._core.sending.transport import Connection
+from dialogkit._core.sending.watch import Hooks, Watch
 from dialogkit._core.sending.writing import checked_path
 
 __all__ = ["APIResponse", "BaseClient", "ClientOptions", "Default", "Namespace", "Platform", "Secret"]
@@ -86,6 +88,14 @@ class ClientOptions(TypedDict, total=False):
     """Limits to keep below, or a limiter of your own; the platform's limits unless given, `None` for none."""
     retry: RetryPolicy | None
     """How calls are repeated; up to three attempts unless given, `None` never repeats."""
+    on_request: RequestHook | None
+    """Called before each attempt. Hooks may be async; when one fails, that is logged and the call goes on."""
+    on_response: ResponseHook | None
+    """Called after each answer."""
+    on_retry: RetryHook | None
+    """Called before each pause between two attempts."""
+    on_rate_limit: RateLimitHook | None
+    """Called when the limiter made a call wait, or the platform answered 429."""
     http_client: httpx.AsyncClient | None
     """Sends the requests, in place of a connection pool of the client's own. It stays yours to close."""
     on_drift: DriftHandler | None
@@ -120,6 +130,7 @@ class BaseClient(Generic[OptionsT]):
     def __init__(self, api_key: Secret | None, options: OptionsT) -> None:
         self._api_key = api_key
         self._own_limiter = MemoryRateLimiter()
+        self._quota = RetryQuota(None)
         self._drift_log = DriftLog()
         self._owns_connection = True
         common: ClientOptions = options
@@ -238,6 +249,7 @@ class BaseClient(Generic[OptionsT]):
         view = object.__new__(type(self))
         view._api_key = self._api_key if common.get("auth") is None else None
         view._own_limiter = self._own_limiter
+        view._quota = self._quota
         view._drift_log = self._drift_log
         view._owns_connection = False
         given = common.get("http_client")
@@ -253,9 +265,15 @@ class BaseClient(Generic[OptionsT]):
         platform = _resolved(self._platform(options))
         common: ClientOptions = options
         limits = self._limits(common, platform)
-        retry: object = common.get("retry", RetryPolicy())
-        if retry is not None and not isinstance(retry, RetryPolicy):
-            raise ConfigurationError(f"retry takes a RetryPolicy or None, not {type(retry).__name__}")
+        retry = _checked_policy(common.get("retry", RetryPolicy()))
+        if retry.quota != self._quota.capacity:
+            self._quota = RetryQuota(retry.quota)
+        hooks = Hooks(
+            on_request=common.get("on_request"),
+            on_response=common.get("on_response"),
+            on_retry=common.get("on_retry"),
+            on_rate_limit=common.get("on_rate_limit"),
+        )
         self._settings = Settings(
             platform=platform,
             base_url=common.get("base_url") or platform.base_url,
@@ -263,7 +281,9 @@ class BaseClient(Generic[OptionsT]):
             limiter=limits.limiter,
             limits=limits.general,
             operation_limits=limits.of_operations,
-            retry=RetryPolicy(max_attempts=1) if retry is None else retry,
+            retry=retry,
+            quota=self._quota,
+            watch=Watch(platform.name, hooks),
             on_drift=common.get("on_drift") or self._drift_log,
             timeout=common.get("timeout", DEFAULT_TIMEOUT),
             deadline=common.get("deadline"),
@@ -340,6 +360,14 @@ def _resolved(platform: Platform) -> Platform:
         for name, default in platform.defaults.items()
     }
     return replace(platform, defaults=MappingProxyType(defaults))
+
+
+def _checked_policy(given: object) -> RetryPolicy:
+    if given is None:
+        return RetryPolicy(max_attempts=1)
+    if not isinstance(given, RetryPolicy):
+        raise ConfigurationError(f"retry takes a RetryPolicy or None, not {type(given).__name__}")
+    return given
 
 
 def _checked_method(method: object) -> str:

@@ -284,9 +284,10 @@ async def test_debug_logs_tell_what_happened(caplog: pytest.LogCaptureFixture) -
     lines = [each.getMessage() for each in caplog.records]
     assert [line.partition(" (")[0] for line in lines] == [
         "get_thing: GET /things/{thingId}: 503",
+        "get_thing: GET /things/{thingId}: attempt 1 failed, the next one follows in 0 s: the platform answered 503",
         "get_thing: GET /things/{thingId}: 200",
     ]
-    assert "(attempt 2, " in lines[1]
+    assert "(attempt 2, " in lines[2]
 
 
 async def test_errors_have_no_context() -> None:

@@ -1,11 +1,14 @@
 """Repeating: what may be sent again, and after how long.
 
 Whoever sees an attempt fail says in a `Setback` whether the request may be repeated. A `RetryPolicy` decides when, and
-whether at all; it never looks at statuses or exceptions.
+whether at all; it never looks at statuses or exceptions. A `RetryQuota` sees all calls of a client: when a platform is
+down, repeating every call three times would be three times the load on what struggles to come up again. It is a bucket
+of tokens, in the manner of the AWS SDKs' standard retry mode.
 """
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +20,14 @@ from dialogkit._core.sending.checks import is_count, is_duration
 
 _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses that may be different the next time."""
+STRAIN: Final = 1.0
+"""What repeating a request takes from the quota."""
+TIMEOUT_STRAIN: Final = 2.0
+"""The same after a timeout: a platform that is too slow to answer is too slow already."""
+_RECOVERY: Final = 0.2
+"""What a first attempt that the platform answered gives back to the quota: a fifth of a retry."""
+
+logger = logging.getLogger("dialogkit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +45,8 @@ class RetryPolicy:
         max_delay: Seconds that no such pause exceeds.
         max_retry_after: Seconds. When the platform asks to wait longer, the error is raised instead.
         default_retry_after: Seconds to wait after a 429 that does not say how long.
+        quota: How many retries the calls of a client may have in all while the platform answers none of them; one
+            after a timeout counts as two. Every attempt that is answered gives some back. `None` for no such bound.
         random: Gives a number from 0 up to 1.
 
     Raises:
@@ -45,11 +58,14 @@ class RetryPolicy:
     max_delay: float = 30.0
     max_retry_after: float = 60.0
     default_retry_after: float = 5.0
+    quota: int | None = 100
     random: Callable[[], float] = field(default=random.random, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not is_count(self.max_attempts):
             raise ConfigurationError(f"RetryPolicy: max_attempts must be 1 or more, not {self.max_attempts!r}")
+        if self.quota is not None and not is_count(self.quota):
+            raise ConfigurationError(f"RetryPolicy: quota must be 1 or more, or None, not {self.quota!r}")
         for name in ("base_delay", "max_delay", "max_retry_after", "default_retry_after"):
             value = getattr(self, name)
             if not is_duration(value):
@@ -68,6 +84,44 @@ class RetryPolicy:
         return max(self.random() * longest, retry_after or 0.0)
 
 
+class RetryQuota:
+    """How many retries all calls of a client have left.
+
+    Args:
+        capacity: How many there are when all is well; `None` for any number.
+    """
+
+    __slots__ = ("_exhausted", "_left", "capacity")
+
+    def __init__(self, capacity: int | None) -> None:
+        self.capacity = capacity
+        self._left = float(capacity or 0)
+        self._exhausted = False
+
+    def take(self, strain: float) -> bool:
+        """Take what a retry costs; return `False`, and log it once, if that much is not there."""
+        if self.capacity is None:
+            return True
+        if strain <= self._left:
+            self._left -= strain
+            return True
+        if not self._exhausted:
+            self._exhausted = True
+            logger.warning(
+                "The retry quota of %d is used up: failed calls are not repeated until the platform answers again",
+                self.capacity,
+            )
+        return False
+
+    def answered(self, taken: float) -> None:
+        """Give back what the last retry of a call took, or a little when there was none: the platform has answered."""
+        if self.capacity is None or self._left >= self.capacity:
+            return
+        self._left = min(float(self.capacity), self._left + (taken or _RECOVERY))
+        if self._left >= self.capacity / 2:
+            self._exhausted = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Setback:
     """An attempt that brought no result."""
@@ -76,10 +130,23 @@ class Setback:
     """What to raise if this was the last attempt."""
     repeatable: bool
     """Whether the request may be sent again."""
+    strain: float = 0.0
+    """What repeating it takes from the quota; nothing if the attempt was answered by a platform that is well."""
     retry_after: float | None = None
     """Seconds that the platform asked to wait."""
     better_credential: bool = False
     """The credential was refused and there is a new one: repeat at once."""
+
+
+def strain_of(status: int, *, limited: bool) -> float:
+    """Return what repeating a request that was answered with this error status takes from the quota.
+
+    Args:
+        status: What was answered.
+        limited: Whether a rate limiter stands before the next attempt. Then a 429 costs nothing, because the limiter
+            holds back everybody for as long as the platform asks.
+    """
+    return STRAIN if status in _PASSING and not (status == 429 and limited) else 0.0
 
 
 def may_repeat_after_silence(safety: RetrySafety, *, sent: bool) -> bool:

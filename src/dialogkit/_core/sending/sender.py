@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -18,7 +17,6 @@ from dialogkit._core.errors import (
     ConfigurationError,
     DeadlineExceededError,
     DialogkitError,
-    RateLimitError,
     RateLimitWaitError,
 )
 from dialogkit._core.models import ResponseInfo, attach_info
@@ -28,17 +26,25 @@ from dialogkit._core.sending.auth import AuthContext
 from dialogkit._core.sending.checks import is_positive
 from dialogkit._core.sending.encoding import Encoded, encode, encode_link
 from dialogkit._core.sending.failures import Refusal, request_id_of, retry_after_of, status_error
+from dialogkit._core.sending.logs import secrets_of
 from dialogkit._core.sending.outcomes import silence_error, too_late_error, wait_error
 from dialogkit._core.sending.rate_limit import Allowance, Permit, RateLimit, RateLimiter
-from dialogkit._core.sending.retry import Setback, may_repeat_after_silence, may_repeat_after_status
+from dialogkit._core.sending.retry import (
+    STRAIN,
+    TIMEOUT_STRAIN,
+    Setback,
+    may_repeat_after_silence,
+    may_repeat_after_status,
+    strain_of,
+)
 from dialogkit._core.sending.settings import Settings
 from dialogkit._core.sending.transport import Connection, TransportFailure
+from dialogkit._core.sending.watch import Attempt
 
 T = TypeVar("T")
-logger = logging.getLogger("dialogkit")
 
-_SHORTEST_SECRET: Final = 8
-"""Shorter credentials (in tests, for example) are words that an answer may use by chance."""
+_NOTICEABLE: Final = 0.001
+"""Seconds; a limiter that takes less has not made anybody wait."""
 _OWN_OPTIONS: Final = CallOptions()
 
 
@@ -47,6 +53,7 @@ class _Exchange:
 
     __slots__ = (
         "attempts",
+        "borrowed",
         "call",
         "deadline",
         "encoded",
@@ -56,6 +63,7 @@ class _Exchange:
         "sent",
         "started",
         "timeout",
+        "watched",
     )
 
     def __init__(self, call: Call[Any], encoded: Encoded, started: float, settings: Settings) -> None:
@@ -67,6 +75,8 @@ class _Exchange:
         seconds = _seconds(self.name, "deadline", self.options.deadline, settings.deadline)
         self.deadline = None if seconds is None else started + seconds
         self.attempts = 0
+        self.borrowed = 0.0  # what the last retry took from the quota
+        self.watched: Attempt | None = None  # the present attempt, if somebody looks on
         self.sent = False
         self.last: DialogkitError | None = None
         self.refused_credential = False
@@ -75,6 +85,14 @@ class _Exchange:
     def name(self) -> str:
         """The operation's id."""
         return self.call.operation.id
+
+    def facts(self) -> dict[str, Any]:
+        """Return what hooks are told about the present attempt."""
+        return {
+            "operation": self.call.operation,
+            "attempt": self.attempts,
+            "location_id": self.encoded.location_id,
+        }
 
     def __repr__(self) -> str:
         return f"<_Exchange of {self.name}>"
@@ -143,8 +161,12 @@ class Sender:
         raise self._too_late(exchange)
 
     async def _attempts(self, exchange: _Exchange, finish: Callable[[_Exchange, httpx.Response], Awaitable[T]]) -> T:
+        settings = self._settings
         while True:
             answer = await self._attempt(exchange, finish)
+            strain = answer.strain if isinstance(answer, Setback) else 0.0
+            if not strain:
+                settings.quota.answered(exchange.borrowed)
             if not isinstance(answer, Setback):
                 return answer
             delay = self._delay(exchange, answer)
@@ -153,6 +175,10 @@ class Sender:
             exchange.last = answer.error
             if exchange.deadline is not None and self._clock() + delay >= exchange.deadline:
                 raise self._too_late(exchange)
+            if not settings.quota.take(strain):
+                raise answer.error
+            exchange.borrowed = strain
+            await settings.watch.retrying(**exchange.facts(), error=answer.error, delay=delay)
             if delay > 0:
                 await self._sleep(delay)
 
@@ -163,11 +189,17 @@ class Sender:
         request = await self._authenticated(exchange)
         try:
             response = await self._transmit(exchange, request)
+            await self._announce(exchange, response)
             if response.is_success:
                 return await finish(exchange, response)
             return await self._refused(exchange, request, response)
         except TransportFailure as exc:
             failure = exc
+            if exchange.watched is not None:
+                exchange.watched.failed(exc.reason, timed_out=exc.timed_out)
+        finally:
+            if exchange.watched is not None:
+                exchange.watched.abandoned()
         return self._silence(exchange, failure)
 
     async def _authenticated(self, exchange: _Exchange) -> httpx.Request:
@@ -181,10 +213,12 @@ class Sender:
         limits = self._settings.limits_of(exchange.call.operation)
         if self._settings.limiter is None or not limits:
             return await self._dispatch(exchange, request)
+        began = self._clock()
         permit = await self._permit(exchange, self._settings.limiter, limits)
         told: tuple[Allowance, ...] = ()
         pause: float | None = None
         try:
+            await self._told_of_wait(exchange, began)
             response = await self._dispatch(exchange, request)
             told = self._settings.platform.rate_limit_headers.read(response.headers.raw)
             pause = self._pause(response)
@@ -204,20 +238,45 @@ class Sender:
             refused = exc
         raise wait_error(operation, refused)
 
+    async def _told_of_wait(self, exchange: _Exchange, began: float) -> None:
+        """Tell of a wait at the limiter, if there was one."""
+        waited = self._clock() - began
+        if waited >= _NOTICEABLE:
+            facts = exchange.facts()
+            facts["attempt"] += 1  # the one that follows
+            await self._settings.watch.held_back(**facts, reason="waited", seconds=waited)
+
     async def _dispatch(self, exchange: _Exchange, request: httpx.Request) -> httpx.Response:
+        exchange.watched = await self._settings.watch.sending(
+            exchange.call.operation, request, attempt=exchange.attempts + 1, location_id=exchange.encoded.location_id
+        )
         exchange.attempts += 1
         sent_before, exchange.sent = exchange.sent, True  # until it is known better: a deadline may strike meanwhile
         try:
-            response = await self._connection.send(request, timeout=exchange.timeout)
+            return await self._connection.send(request, timeout=exchange.timeout)
         except TransportFailure as failure:
             exchange.sent = sent_before or failure.sent
             raise
-        self._log(exchange, str(response.status_code))
-        return response
+
+    async def _announce(self, exchange: _Exchange, response: httpx.Response) -> None:
+        """Tell whoever looks on that an answer has begun."""
+        if exchange.watched is None:
+            return
+        try:
+            await exchange.watched.answered(response, request_id_of(response.headers))
+        except BaseException:  # cancelled while a hook ran
+            await self._connection.discard(response)
+            raise
+
+    async def _read(self, exchange: _Exchange, response: httpx.Response) -> bytes:
+        content = await self._connection.read(response)
+        if exchange.watched is not None:
+            exchange.watched.body(content)
+        return content
 
     async def _result(self, exchange: _Exchange, response: httpx.Response) -> Any:
         """Read an answer and decode it."""
-        content = await self._connection.read(response)
+        content = await self._read(exchange, response)
         info = self._info(exchange, response, content)
         operation = exchange.call.operation
         if operation.answer == "json":
@@ -248,9 +307,10 @@ class Sender:
         """Turn an answer that is no success into a typed error, and say whether to try again."""
         content: bytes | None = None
         try:
-            content = await self._connection.read(response)
-        except TransportFailure:
-            self._log(exchange, "the error's body broke off")
+            content = await self._read(exchange, response)
+        except TransportFailure as failure:
+            if exchange.watched is not None:
+                exchange.watched.failed(f"the error's body broke off: {failure.reason}", timed_out=failure.timed_out)
         operation = exchange.call.operation
         refusal = Refusal(
             operation=operation.id,
@@ -261,11 +321,14 @@ class Sender:
             repeatable=operation.retry != "never-after-sent",
             advice=exchange.encoded.advice,
         )
-        error = status_error(refusal, response, content, secrets=_secrets_of(request))
-        pause = self._pause(response) if isinstance(error, RateLimitError) else error.retry_after
+        error = status_error(refusal, response, content, secrets=secrets_of(request))
+        if error.status == 429:
+            await self._settings.watch.held_back(**exchange.facts(), reason="refused", seconds=error.retry_after)
+        pause = self._pause(response) if error.status == 429 else error.retry_after
         better = error.status == 401 and await self._has_better_credential(exchange, request)
         repeatable = better or may_repeat_after_status(operation.retry, error.status, error.retry_after)
-        return Setback(error=error, repeatable=repeatable, retry_after=pause, better_credential=better)
+        strain = strain_of(error.status, limited=self._settings.limiter is not None)
+        return Setback(error=error, repeatable=repeatable, strain=strain, retry_after=pause, better_credential=better)
 
     async def _has_better_credential(self, exchange: _Exchange, request: httpx.Request) -> bool:
         if exchange.refused_credential or not exchange.call.operation.authenticated or not exchange.encoded.replayable:
@@ -281,11 +344,11 @@ class Sender:
 
     def _silence(self, exchange: _Exchange, failure: TransportFailure) -> Setback:
         """Turn a failure to get an answer into a typed error, and say whether to try again."""
-        self._log(exchange, failure.reason)
         operation = exchange.call.operation
         repeatable = may_repeat_after_silence(operation.retry, sent=failure.sent)
         error = silence_error(operation, failure, attempts=exchange.attempts, repeatable=repeatable)
-        return Setback(error=error, repeatable=repeatable)
+        strain = TIMEOUT_STRAIN if failure.timed_out else STRAIN
+        return Setback(error=error, repeatable=repeatable, strain=strain)
 
     def _delay(self, exchange: _Exchange, setback: Setback) -> float | None:
         """Return seconds until the next attempt, or `None` to give up."""
@@ -314,28 +377,9 @@ class Sender:
             last=exchange.last,
         )
 
-    def _log(self, exchange: _Exchange, outcome: str) -> None:
-        if logger.isEnabledFor(logging.DEBUG):
-            operation = exchange.call.operation
-            logger.debug(
-                "%s: %s %s: %s (attempt %d, %.0f ms)",
-                operation.id,
-                operation.method,
-                operation.path,
-                outcome,
-                exchange.attempts,
-                (self._clock() - exchange.started) * 1000,
-            )
-
 
 def _seconds(operation: str, name: str, given: float | None, own: float | None) -> float | None:
     """Return the seconds that a call sets for itself, else the client's own."""
     if given is not None and not is_positive(given):
         raise invalid(operation, f"options.{name}", f"should be a positive number of seconds, not {given!r}")
     return own if given is None else given
-
-
-def _secrets_of(request: httpx.Request) -> tuple[str, ...]:
-    """Return what an error must not show: the credential, with and without its scheme."""
-    value = request.headers.get("authorization", "")
-    return tuple(text for text in (value, value.partition(" ")[2]) if len(text) >= _SHORTEST_SECRET)

@@ -18,7 +18,8 @@ from dialogkit._core.sending.auth import Auth
 from dialogkit._core.sending.checks import is_positive
 from dialogkit._core.sending.rate_limit import RateLimit, RateLimiter
 from dialogkit._core.sending.rate_limit.headers import HeaderReader
-from dialogkit._core.sending.retry import RetryPolicy
+from dialogkit._core.sending.retry import RetryPolicy, RetryQuota
+from dialogkit._core.sending.watch import Watch
 
 DEFAULT_TIMEOUT: Final = 60.0
 
@@ -77,6 +78,9 @@ class Settings:
     )
     """What the requests of some operations are counted by besides."""
     retry: RetryPolicy
+    quota: RetryQuota
+    """Shared by a client and its views."""
+    watch: Watch
     on_drift: DriftHandler = field(repr=False)
     timeout: float = DEFAULT_TIMEOUT
     deadline: float | None = None

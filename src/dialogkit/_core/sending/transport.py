@@ -97,11 +97,19 @@ class Connection:
         try:
             return await response.aread()
         except BaseException as exc:
-            await _discard(response)
+            await self.discard(response)
             if not isinstance(exc, Exception) or not is_transport_error(exc):
                 raise
             failure = failure_from(exc, answered=True)
         raise failure
+
+    async def discard(self, response: httpx.Response) -> None:
+        """Give up the rest of `response`, also while the caller is being cancelled."""
+        import anyio  # noqa: PLC0415 - only needed when something has gone wrong
+
+        # What goes wrong here is of no interest beside what has already gone wrong.
+        with anyio.move_on_after(_CLOSING, shield=True), contextlib.suppress(httpx.HTTPError):
+            await response.aclose()
 
     async def aclose(self) -> None:
         """Close the pool, if there is one; the connection cannot be used any more. Closing twice is fine.
@@ -164,15 +172,6 @@ class Connection:
 
 _CLOSED: Final = "This client is closed: create a new one."
 _CLOSING: Final = 5  # seconds that a peer may take to say goodbye when its answer is left early
-
-
-async def _discard(response: httpx.Response) -> None:
-    """Give up the rest of `response`, also while the caller is being cancelled."""
-    import anyio  # noqa: PLC0415 - only needed when something has gone wrong
-
-    # What goes wrong here is of no interest beside what has already gone wrong.
-    with anyio.move_on_after(_CLOSING, shield=True), contextlib.suppress(httpx.HTTPError):
-        await response.aclose()
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
