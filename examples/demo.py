@@ -117,7 +117,7 @@ async def main() -> None:
             for part in (bots, messages, pagination, recording, errors, limits):
                 await part(hoop)
         requests = Table("requests that the sandbox saw", "count", box=None, header_style="bold", pad_edge=False)
-        statuses = sorted({request.status for request in sandbox.requests})
+        statuses = sorted({request.status for request in sandbox.requests if request.status is not None})
         for status in statuses:
             requests.add_row(f"answered {status}", str(sum(r.status == status for r in sandbox.requests)))
         console.print()

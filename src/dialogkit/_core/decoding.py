@@ -57,7 +57,7 @@ def decode(
         return _decode_slowly(operation, content, strict=strict, on_drift=on_drift)
     except _UnusableError as exc:
         raise ResponseValidationError(
-            f"{operation.id}: {exc}. The request itself succeeded; the error's `body` holds what came. {exc.advice}",
+            f"{operation.id}: {exc}. Its status was one of success; the error's `body` holds what came. {exc.advice}",
             operation=operation.id,
             body=content,
             request_id=request_id,

@@ -8,17 +8,22 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from dialogkit.testing import faults
+    from dialogkit.testing.errors import SandboxError
+    from dialogkit.testing.injection import Injection
     from dialogkit.testing.limits import Tier
     from dialogkit.testing.log import LoggedRequest
-    from dialogkit.testing.sandbox import Sandbox, SandboxError
+    from dialogkit.testing.sandbox import Sandbox
 
-__all__ = ["LoggedRequest", "Sandbox", "SandboxError", "Tier"]
+__all__ = ["Injection", "LoggedRequest", "Sandbox", "SandboxError", "Tier", "faults"]
 
 _HOME: Final = {
+    "Injection": "dialogkit.testing.injection",
     "LoggedRequest": "dialogkit.testing.log",
     "Sandbox": "dialogkit.testing.sandbox",
-    "SandboxError": "dialogkit.testing.sandbox",
+    "SandboxError": "dialogkit.testing.errors",
     "Tier": "dialogkit.testing.limits",
+    "faults": "dialogkit.testing.faults",
 }
 _NEEDED: Final = ("jsonschema", "python_multipart", "starlette", "uvicorn", "yaml")
 
@@ -30,7 +35,8 @@ def __getattr__(name: str) -> object:
         raise ImportError(
             f"The sandbox needs {', '.join(missing)} from the extra `testing`: pip install 'dialogkit[testing]'."
         )
-    value = getattr(import_module(_HOME[name]), name)
+    module = import_module(_HOME[name])
+    value = module if name == "faults" else getattr(module, name)
     globals()[name] = value
     return value
 

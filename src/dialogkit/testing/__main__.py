@@ -84,7 +84,7 @@ Requests appear below. Ctrl-C stops it.
 
 
 def _report(request: LoggedRequest) -> None:
-    _say(f"{request.status} {request.method:6} {request.path}  {request.operation_id or '-'}")
+    _say(f"{request.status or '---'} {request.method:6} {request.path}  {request.operation_id or '-'}")
 
 
 def _say(text: str) -> None:

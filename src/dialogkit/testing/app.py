@@ -1,4 +1,4 @@
-"""The ASGI app: route → authenticate → limit → validate → handle → check the answer."""
+"""The ASGI app: route → authenticate → limit → validate → handle → check the answer, with faults where they are set."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from dialogkit.testing.access import authenticate, location_in_reach, named_location, peek_location, require_headers
 from dialogkit.testing.conformity import check_answer
 from dialogkit.testing.document import Match, Operation, read_document
-from dialogkit.testing.errors import Refusal
+from dialogkit.testing.errors import Refusal, SandboxError
+from dialogkit.testing.faults import Drop, Fault, HalfBody, Latency, SlowBody
+from dialogkit.testing.injection import Injections, spoilt, substitute
 from dialogkit.testing.limits import Limits, Verdict, Window
 from dialogkit.testing.links import PREFIX
-from dialogkit.testing.log import LoggedRequest
+from dialogkit.testing.log import Log, LoggedRequest
 from dialogkit.testing.platforms import Platform
 from dialogkit.testing.registry import Answer, Call
 from dialogkit.testing.schemas import Schemas
 from dialogkit.testing.state import Credential, State
 from dialogkit.testing.validation import RequestReader
+from dialogkit.testing.wire import Wire
 
 _logger = logging.getLogger("dialogkit.testing")
 _LARGEST_BODY: Final = 256 * 1024 * 1024
@@ -46,19 +48,30 @@ class Settings:
     monotonic: Callable[[], float]
 
 
+@dataclass(frozen=True)
+class _Target:
+    """What a request is for."""
+
+    method: str
+    path: str
+    match: Match | None
+    operation: Operation | None
+
+
 class SandboxApp:
     """A platform as an ASGI app, with its state in memory.
 
     All requests are handled in one event loop; `lock` guards the state against other threads.
     """
 
-    def __init__(self, settings: Settings, on_request: Callable[[LoggedRequest], None]) -> None:
+    def __init__(self, settings: Settings, on_request: Callable[[LoggedRequest], None] | None) -> None:
         self.settings = settings
         self.lock = threading.RLock()
-        self.faults: list[str] = []
+        self.failures: list[str] = []
         """Where the sandbox itself was wrong: handlers that failed, answers that do not conform."""
-        self._on_request = on_request
+        self.log = Log(self.lock, on_request)
         self._document = read_document(settings.platform.document)
+        self.injections = Injections(self._document, self.lock)
         self._schemas = Schemas(self._document)
         self._reader = RequestReader(self._document, self._schemas)
         self.reset()
@@ -76,7 +89,9 @@ class SandboxApp:
                 for id_, own in settings.platform.own_limits.items()
                 if windows is not None
             }
-            self.faults.clear()
+            self.failures.clear()
+            self.injections.clear()
+            self.log.clear()
             if settings.seed:
                 settings.platform.seed(self.state)
 
@@ -84,34 +99,67 @@ class SandboxApp:
         """Answer one request, as ASGI has it."""
         if scope["type"] != "http":
             raise RuntimeError(f"The sandbox speaks HTTP only, not {scope['type']}.")
-        request = Request(scope, receive)
+        target = self._target(scope)
+        fault = self.injections.draw(target.operation)
+        id_ = target.operation.id if target.operation else None
+        logged = LoggedRequest(target.method, target.path, id_, None, type(fault).__name__ if fault else None)
+        number = self.log.arrived(logged)
+        wire = Wire(scope, receive, send)
+        if isinstance(fault, Drop | HalfBody) and not wire.can_hang_up:
+            self.log.ended(number, logged)
+            raise self._cannot_hang_up(fault)
+        dropped_unread = isinstance(fault, Drop) and not fault.after
+        answer = None if dropped_unread else await self._outcome(fault, wire, Request(scope, receive), target)
+        # The log is complete before the client can look at it.
+        self.log.ended(number, replace(logged, status=answer.status if answer else None))
+        if answer is not None:
+            await wire.deliver(answer, fault if isinstance(fault, HalfBody | SlowBody) else None)
+        elif isinstance(fault, Drop):
+            await wire.hang_up(reset=fault.reset)
+
+    def _target(self, scope: Scope) -> _Target:
+        method, path = scope["method"], raw_path(scope)
+        match = self._document.find(path)
+        return _Target(method, path, match, match.operations.get(method) if match else None)
+
+    async def _outcome(self, fault: Fault | None, wire: Wire, request: Request, target: _Target) -> Answer | None:
+        """Return what to answer; None when the client has left, or is to be dropped."""
+        with self.lock:
+            trace_id = self.state.ids.uuid("trace")
+        instead = substitute(fault, lambda refusal: self._refused(refusal, trace_id))
+        after = fault is not None and fault.after
         try:
             body = await _read(request)
+            if not after:
+                await _delay(fault, wire)
+            if instead is not None and not after:
+                return instead
+            answer = await self._answer(_with_body(request.scope, body), target, trace_id)
+            if after:
+                await _delay(fault, wire)
         except ClientDisconnect:
-            return
-        path = raw_path(scope)
-        match = self._document.find(path)
-        operation = match.operations.get(request.method) if match else None
-        answer = await self._answer(_with_body(scope, body), path, match, operation)
-        logged = LoggedRequest(request.method, path, operation.id if operation else None, answer.status)
-        self._on_request(logged)
-        await _response(answer)(scope, receive, send)
+            return None
+        if isinstance(fault, Drop):
+            return None
+        return instead or self._spoilt(fault, answer, target, trace_id)
 
-    async def _answer(self, request: Request, path: str, match: Match | None, operation: Operation | None) -> Answer:
-        with self.lock:
-            state = self.state
-            trace_id = state.ids.uuid("trace")
+    def _spoilt(self, fault: Fault | None, answer: Answer, target: _Target, trace_id: str) -> Answer:
         try:
-            if path.startswith(PREFIX):
-                return await self._file(request, path, state)
-            answer = await self._serve(request, *_known(request, path, match), trace_id)
+            return spoilt(fault, answer)
+        except Exception as error:  # noqa: BLE001 - a test's own Drift may fail with anything
+            return self._failed(target, error, trace_id)
+
+    async def _answer(self, request: Request, target: _Target, trace_id: str) -> Answer:
+        state = self.state
+        try:
+            if target.path.startswith(PREFIX):
+                return await self._file(request, target.path, state)
+            answer = await self._serve(request, *_known(target), trace_id)
         except Refusal as refusal:
             answer = self._refused(refusal, trace_id)
-        except Exception as error:  # whatever a handler failed with is a 500, as it would be at the platform
-            _logger.exception("The sandbox failed on %s %s.", request.method, path)
-            self.faults.append(f"{request.method} {path}: {error!r}")
-            answer = self._refused(Refusal(500, "Internal Server Error"), trace_id)
-        return self._checked(operation, answer, trace_id)
+        except Exception as error:  # noqa: BLE001 - whatever a handler failed with is a 500, as at the platform
+            answer = self._failed(target, error, trace_id)
+        return self._checked(target.operation, answer, trace_id)
 
     async def _serve(self, request: Request, match: Match, operation: Operation, trace_id: str) -> Answer:
         state = self.state
@@ -178,12 +226,26 @@ class SandboxApp:
     def _checked(self, operation: Operation | None, answer: Answer, trace_id: str) -> Answer:
         if not self.settings.validate_responses or operation is None:
             return answer
-        fault = check_answer(self._schemas, operation, answer)
-        if fault is None:
+        failure = check_answer(self._schemas, operation, answer)
+        if failure is None:
             return answer
-        _logger.error("%s", fault)
-        self.faults.append(fault)
-        return self._refused(Refusal(500, fault), trace_id)
+        _logger.error("%s", failure)
+        self.failures.append(failure)
+        return self._refused(Refusal(500, failure), trace_id)
+
+    def _failed(self, target: _Target, error: Exception, trace_id: str) -> Answer:
+        _logger.error("The sandbox failed on %s %s.", target.method, target.path, exc_info=error)
+        self.failures.append(f"{target.method} {target.path}: {error!r}")
+        return self._refused(Refusal(500, "Internal Server Error"), trace_id)
+
+    def _cannot_hang_up(self, fault: Fault) -> SandboxError:
+        name = type(fault).__name__
+        message = (
+            f"The injected fault {name} closes the connection, and only the sandbox's own server can do that. "
+            "Start the sandbox (`with Sandbox()`), and call it at its `url` rather than through `app`."
+        )
+        self.failures.append(message)
+        return SandboxError(message)
 
 
 def raw_path(scope: Scope) -> str:
@@ -192,13 +254,13 @@ def raw_path(scope: Scope) -> str:
     return scope["path"] if raw is None else raw.partition(b"?")[0].decode("latin-1")
 
 
-def _known(request: Request, path: str, match: Match | None) -> tuple[Match, Operation]:
-    if match is None:
-        raise Refusal(404, f"Cannot {request.method} {path}")
-    if request.method not in match.operations:
-        allowed = ", ".join(sorted(match.operations))
-        raise Refusal(405, f"{path} takes {allowed}, not {request.method}", headers={"Allow": allowed})
-    return match, match.operations[request.method]
+def _known(target: _Target) -> tuple[Match, Operation]:
+    if target.match is None:
+        raise Refusal(404, f"Cannot {target.method} {target.path}")
+    if target.operation is None:
+        allowed = ", ".join(sorted(target.match.operations))
+        raise Refusal(405, f"{target.path} takes {allowed}, not {target.method}", headers={"Allow": allowed})
+    return target.match, target.operation
 
 
 def _let_in(verdict: Verdict) -> None:
@@ -222,8 +284,6 @@ def _with_body(scope: Scope, body: bytes) -> Request:
     return Request(scope, receive)
 
 
-def _response(answer: Answer) -> Response:
-    response = Response(answer.content, status_code=answer.status, headers=dict(answer.headers))
-    if answer.media_type is not None:
-        response.headers["Content-Type"] = answer.media_type
-    return response
+async def _delay(fault: Fault | None, wire: Wire) -> None:
+    if isinstance(fault, Latency) and await wire.left_within(fault.seconds):
+        raise ClientDisconnect

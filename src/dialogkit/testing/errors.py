@@ -1,4 +1,4 @@
-"""Refusals: what the sandbox answers instead of a result."""
+"""Refusals, which are what the sandbox answers instead of a result; and what it raises itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from http import HTTPStatus
 from typing import Any
 
 from dialogkit.testing.document import Json
+
+
+class SandboxError(RuntimeError):
+    """The sandbox could not start or stop, or was caught doing something that it must not do."""
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the sandbox

@@ -47,7 +47,7 @@ def _dialogkit_sandbox_server(  # pyright: ignore[reportUnusedFunction] - pytest
 
 @pytest.fixture
 def dialogkit_sandbox(_dialogkit_sandbox_server: Sandbox) -> Sandbox:
-    """A sandbox of HoopAI, as new: one server for the whole run, its state forgotten before each test.
+    """A sandbox of HoopAI, as new: one server for the whole run, its state and its faults forgotten before each test.
 
     Rate limits are off unless `--dialogkit-tier` or the ini option `dialogkit_tier` says otherwise.
     """

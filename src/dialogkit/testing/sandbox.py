@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Final
 
 import anyio
 from typing_extensions import Self
 
 from dialogkit.testing.app import SandboxApp, Settings
+from dialogkit.testing.errors import SandboxError
+from dialogkit.testing.faults import Fault
+from dialogkit.testing.injection import Injection
 from dialogkit.testing.limits import Tier
 from dialogkit.testing.log import LoggedRequest
 from dialogkit.testing.platforms import HOOPAI, Platform
 from dialogkit.testing.seeding import Seeding
 from dialogkit.testing.server import ServerError, ServerThread
-
-_LOG_LENGTH: Final = 10_000
-
-
-class SandboxError(RuntimeError):
-    """The sandbox could not start or stop, or was caught doing something that it must not do."""
 
 
 class Sandbox(Seeding):
@@ -49,7 +44,7 @@ class Sandbox(Seeding):
             answered 500 instead, and leaving the sandbox raises `SandboxError`.
         clock: What time it is, in epoch seconds: it dates rows, and lets tokens and signed links expire.
         monotonic: The clock of the rate limits, in seconds.
-        on_request: Called after each request, in the sandbox's thread.
+        on_request: Called with each request when it is known what becomes of it, in the sandbox's thread.
         platform: What to stand in for.
 
     """
@@ -84,9 +79,7 @@ class Sandbox(Seeding):
         self.api_key = api_key
         self.location_id = location_id
         self.host = host
-        self._log: deque[LoggedRequest] = deque(maxlen=_LOG_LENGTH)
-        self._on_request = on_request
-        self._app = SandboxApp(settings, self._record)
+        self._app = SandboxApp(settings, on_request)
         super().__init__(lambda: self._app.state, self._app.lock)
         self._server = ServerThread(self._app, host, port)
 
@@ -103,15 +96,52 @@ class Sandbox(Seeding):
 
     @property
     def requests(self) -> Sequence[LoggedRequest]:
-        """What has arrived since the last `reset`, oldest first; the newest 10,000."""
-        with self._app.lock:
-            return tuple(self._log)
+        """What has arrived since the last `reset`, oldest first; the newest 10,000.
+
+        A request is there from the moment it arrives, and its `status` once that is known.
+        """
+        return tuple(self._app.log)
 
     def reset(self) -> None:
-        """Forget everything: rows, tokens, what counts towards the limits, and `requests`. The port stays."""
-        with self._app.lock:
-            self._app.reset()
-            self._log.clear()
+        """Forget everything: rows, tokens, what counts towards the limits, faults, and `requests`. The port stays."""
+        self._app.reset()
+
+    def inject(
+        self, fault: Fault, *, on: str, times: int | None = None, rate: float | None = None, seed: int | None = None
+    ) -> Injection:
+        """Let requests meet a fault, until `times` are up or it is removed.
+
+        Two examples::
+
+            sandbox.inject(faults.Status(503, retry_after=1), on="list_bots", times=2)
+            with sandbox.inject(faults.Latency(0.2), on="*", rate=0.05, seed=1):
+                ...
+
+        Of several faults that a request could meet, it meets the one that was set first; so two faults with `times=1`
+        each come one after the other.
+
+        Args:
+            fault: One of `dialogkit.testing.faults`.
+            on: Which requests: those of one operation, by its id (`send_message`) or its route
+                (`POST /conversations/messages`), or all (`*`), links to files and unknown paths included.
+            times: How many of them at most; None for no end.
+            rate: Which share of them, from 0 to 1, drawn at random; None for each.
+            seed: Lets the same requests in the same order draw the same.
+
+        Returns:
+            What counts the hits, and removes the fault: by `remove()`, or at the end of a `with`.
+
+        Raises:
+            TypeError: `fault` is none.
+            ValueError: There is no such operation or route, `times` or `rate` is out of range, or `seed` comes without
+                `rate`.
+
+        """
+        return self._app.injections.add(fault, on, times=times, rate=rate, seed=seed)
+
+    def clear_faults(self) -> None:
+        """Remove all faults."""
+        self._app.injections.clear()
 
     def start(self) -> None:
         """Start to answer requests.
@@ -136,8 +166,8 @@ class Sandbox(Seeding):
             self._server.stop()
         except ServerError as error:
             raise SandboxError(str(error)) from error
-        if self._app.settings.validate_responses and self._app.faults:
-            raise SandboxError("The sandbox was wrong:\n" + "\n".join(self._app.faults))
+        if self._app.settings.validate_responses and self._app.failures:
+            raise SandboxError("The sandbox was wrong:\n" + "\n".join(self._app.failures))
 
     def __enter__(self) -> Self:
         self.start()
@@ -157,9 +187,3 @@ class Sandbox(Seeding):
     ) -> None:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self.stop)
-
-    def _record(self, request: LoggedRequest) -> None:
-        with self._app.lock:
-            self._log.append(request)
-        if self._on_request is not None:
-            self._on_request(request)

@@ -6,12 +6,17 @@ import asyncio
 import contextlib
 import os
 import socket
+import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from dialogkit.testing.wire import STATE
 
 _PATIENCE: Final = 10.0
 """Seconds that starting or stopping may take before it counts as a failure."""
@@ -19,6 +24,46 @@ _PATIENCE: Final = 10.0
 
 class ServerError(RuntimeError):
     """The server could not be started or stopped."""
+
+
+class _Protocol(H11Protocol):
+    """A connection that its requests can find in the ASGI scope, so as to close it: see `wire.Connection`."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, {**app_state, STATE: self}, _loop)
+        self._held = False
+        self._stopping = False
+
+    def hang_up(self, *, reset: bool = False) -> None:
+        if not reset:
+            self.transport.close()
+            return
+        # With nothing to linger for, the operating system resets the connection rather than closing it in good order.
+        linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.transport.abort()
+
+    @contextlib.contextmanager
+    def held(self) -> Generator[None]:
+        self._held = True
+        if self._stopping:
+            self.transport.abort()
+        try:
+            yield
+        finally:
+            self._held = False
+
+    def shutdown(self) -> None:
+        self._stopping = True
+        super().shutdown()
+        if self._held:
+            self.transport.abort()
 
 
 class _Uvicorn(uvicorn.Server):
@@ -114,7 +159,7 @@ class ServerThread:
             self._started.set()
 
     async def _serve(self, listener: socket.socket) -> None:
-        options: dict[str, Any] = {"lifespan": "off", "ws": "none", "http": "h11", "loop": "asyncio"}
+        options: dict[str, Any] = {"lifespan": "off", "ws": "none", "http": _Protocol, "loop": "asyncio"}
         config = uvicorn.Config(
             self._app,
             log_config=None,
