@@ -21,7 +21,7 @@ $(SETUP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "dialogkit needs Python 3.11 or later to be developed; none was found on PATH (set PYTHON=...)."; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install -qq --constraint constraints.txt --group dev --editable '.[testing]'
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --group dev --editable '.[otel,redis,testing]'
 	@touch $@
 
 .PHONY: demo
@@ -49,8 +49,19 @@ types: $(SETUP) ## Check types, with mypy and pyright, both strict.
 check-generated: $(SETUP) ## Check that the generated code is what the documents make.
 	$(BIN)/python -m generator --check
 
+.PHONY: system
+system: ## Install what the tests need from Debian's packages, where that is allowed.
+	@command -v redis-server >/dev/null && exit 0; \
+	if ! command -v apt-get >/dev/null; then echo "redis-server is missing, and there is no apt-get to install it."; exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then as_root=; elif sudo -n true 2>/dev/null; then as_root="sudo -n"; \
+	else echo "redis-server is missing, and installing it takes root: sudo apt-get install redis-server"; exit 0; fi; \
+	echo "Installing redis-server ..."; \
+	{ $$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -qq -y --no-install-recommends redis-server; } >/dev/null \
+	  || echo "redis-server could not be installed: apt-get install redis-server"
+
 .PHONY: test-unit
-test-unit: $(SETUP) ## Run the tests (T="-k name" to choose).
+test-unit: $(SETUP) system ## Run the tests (T="-k name" to choose).
 	$(BIN)/python -m pytest $(T)
 
 .PHONY: test-wheel
@@ -66,7 +77,7 @@ format: $(SETUP) ## Format, and fix what can be fixed.
 pins: ## Write constraints.txt anew from the newest versions.
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install -qq --group dev --editable '.[testing]'
+	$(BIN)/python -m pip install -qq --group dev --editable '.[otel,redis,testing]'
 	$(BIN)/python tests/packaging/pins.py > constraints.txt
 	@touch $(SETUP)
 
