@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import anyio
 import httpx
@@ -10,8 +11,9 @@ from dialogkit._core.call import CallOptions
 from dialogkit._core.errors import DeadlineExceededError, InvalidArgumentError, RateLimitWaitError
 from dialogkit._core.sending.auth import AuthContext, BearerAuth
 from dialogkit._core.sending.rate_limit import RateLimit
+from dialogkit._core.sending.sender import Sender
 from tests._core.sending.answers import Platform, client_of, hang, ok
-from tests._core.toy import KEY, toy
+from tests._core.toy import KEY, ToyOptions, toy
 
 
 async def test_a_deadline_covers_the_answer() -> None:
@@ -70,3 +72,41 @@ async def test_senseless_times_are_refused(options: CallOptions) -> None:
     with pytest.raises(InvalidArgumentError, match="positive number of seconds"):
         await toy(platform).things.get("t1", options=options)
     assert platform.requests == []
+
+
+@pytest.mark.parametrize(
+    ("own", "view", "call", "expected"),
+    [
+        ({}, {}, None, (60.0, None)),
+        ({"timeout": 9, "deadline": 90}, {}, None, (9, 90)),
+        ({"timeout": 9, "deadline": 90}, {"deadline": 50}, None, (9, 50)),
+        ({"timeout": 9, "deadline": 90}, {"timeout": 5}, CallOptions(deadline=20), (5, 20)),
+        ({"deadline": 90}, {"deadline": None}, CallOptions(timeout=2), (2, None)),
+    ],
+)
+async def test_the_call_wins_over_the_view_and_the_view_over_the_client(
+    own: ToyOptions, view: ToyOptions, call: CallOptions | None, expected: tuple[float, float | None]
+) -> None:
+    seen: list[tuple[float, float | None]] = []
+
+    class Watching(Sender):
+        async def _attempts(self, exchange: Any, finish: Any) -> Any:
+            left = exchange.deadline and exchange.deadline - exchange.started
+            seen.append((exchange.timeout, left and round(left, 6)))
+            return await super()._attempts(exchange, finish)
+
+    client = toy(Platform(ok()), **own).with_options(**view)
+    client._sender = Watching(client._settings, client._connection)
+    await client.things.get("t1", options=call)
+    assert seen == [expected]
+
+
+async def test_a_timeout_is_for_each_attempt_and_a_deadline_for_all() -> None:
+    timeouts: list[float] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        timeouts.append(request.extensions["timeout"]["read"])
+        return httpx.Response(503) if len(timeouts) < 3 else ok()
+
+    await toy(handler, timeout=7, deadline=100).things.get("t1")
+    assert timeouts == [7, 7, 7]
