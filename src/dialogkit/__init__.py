@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from dialogkit._core.sending.auth import Auth, AuthContext
     from dialogkit._core.sending.rate_limit import Allowance, Permit, RateLimit, RateLimiter
     from dialogkit._core.sending.rate_limit.memory import MemoryRateLimiter
+    from dialogkit._core.sending.rate_limit.redis import RedisRateLimiter
     from dialogkit._core.sending.retry import RetryPolicy
     from dialogkit._core.uploads import Upload
     from dialogkit.hoopai.client import HoopAI
@@ -87,6 +88,7 @@ __all__ = [
     "RateLimitEvent",
     "RateLimitWaitError",
     "RateLimiter",
+    "RedisRateLimiter",
     "RequestEvent",
     "ResponseEvent",
     "ResponseInfo",
@@ -112,6 +114,7 @@ _HOMES = {
     "_core.sending.auth": ("Auth", "AuthContext"),
     "_core.sending.rate_limit": ("Allowance", "Permit", "RateLimit", "RateLimiter"),
     "_core.sending.rate_limit.memory": ("MemoryRateLimiter",),
+    "_core.sending.rate_limit.redis": ("RedisRateLimiter",),
     "_core.sending.retry": ("RetryPolicy",),
     "_core.uploads": ("Upload",),
     "hoopai.client": ("HoopAI",),

@@ -64,7 +64,7 @@ def use(python: str, wheel: Path, folder: Path, *options: str) -> list[str]:
         subprocess.run([python, "-m", "venv", str(folder)], check=True)
     own = folder / "bin" / "python"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    install = [str(own), "-m", "pip", "install", "-qq", *options, f"{wheel}[testing]", *TEST_TOOLS]
+    install = [str(own), "-m", "pip", "install", "-qq", *options, f"{wheel}[otel,redis,testing]", *TEST_TOOLS]
     subprocess.run(install, check=True, env=environment)
     smoke = Path(shutil.copy(Path(__file__).with_name("smoke.py"), folder))
     subprocess.run([str(own), "-W", "error", str(smoke)], check=True, cwd=folder, env=environment)

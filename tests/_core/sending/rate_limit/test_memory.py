@@ -291,3 +291,20 @@ def test_a_limit_is_a_value() -> None:
     assert RateLimit(60, 60, burst=7).windows() == ((7, 7.0), (60, 60.0))
     assert RateLimit(60, 60, burst=10).windows() == ((10, 10.0),)
     assert RateLimit(600, 60, burst=1200).windows() == ((1200, 120.0),)
+
+
+async def test_a_snapshot_shows_how_each_key_stands() -> None:
+    limiter = MemoryRateLimiter(clock=lambda: 100.0)
+    key, limits = ("Toy", "credential", ""), (RateLimit(1, per=1), RateLimit(10, per=60, name="messages"))
+    permit = await limiter.acquire(key, limits, max_wait=None)
+    waiting = asyncio.ensure_future(limiter.acquire(key, limits, max_wait=None))
+    await asyncio.sleep(0)
+    (state,) = limiter.snapshot()
+    assert (state.key, state.waiting, state.paused_for) == (key, 1, 0)
+    assert [(each.limit, each.per, each.name, each.free) for each in state.windows] == [
+        (1, 1, "", 0),
+        (10, 60, "messages", 9),
+    ]
+    permit.settle(retry_after=7)
+    assert limiter.snapshot()[0].paused_for == 7
+    waiting.cancel()

@@ -69,6 +69,30 @@ class Allowance:
     """Seconds until all of them are there again, when the platform says so."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class WindowState:
+    """How one window of a key stands."""
+
+    limit: int
+    per: float
+    name: str
+    """What is counted, see `RateLimit.name`."""
+    free: int
+    """How many requests could start now, as far as this window is concerned."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyState:
+    """How one key of a limiter stands, for a page or a metric of yours."""
+
+    key: Key
+    waiting: int
+    """How many calls wait for their turn."""
+    paused_for: float
+    """Seconds for which the platform has asked everybody to wait."""
+    windows: tuple[WindowState, ...]
+
+
 class Permit(Protocol):
     """The right to send one request now."""
 

@@ -18,7 +18,7 @@ import anyio
 
 from dialogkit._core.errors import ConfigurationError, RateLimitWaitError
 from dialogkit._core.sending.checks import is_positive
-from dialogkit._core.sending.rate_limit import Allowance, Key, Permit, RateLimit
+from dialogkit._core.sending.rate_limit import Allowance, Key, KeyState, Permit, RateLimit, WindowState
 from dialogkit._core.sending.rate_limit.window import Window, extents_of
 
 _ROUNDING: Final = 1e-6
@@ -121,6 +121,18 @@ class _Key:
             if window is not None:
                 window.learn(told, now, number=permit.number, mark=permit.mark_of(window))
 
+    def shown(self, key: Key, now: float) -> KeyState:
+        windows = dict.fromkeys(self.windows())
+        return KeyState(
+            key=key,
+            waiting=sum(len(line.waiters) for line in self.lines),
+            paused_for=max(0.0, self.paused_until - now),
+            windows=tuple(
+                WindowState(limit=each.limit, per=each.extent.per, name=each.extent.name, free=each.free(now))
+                for each in windows
+            ),
+        )
+
     def is_idle(self, now: float) -> bool:
         return (
             not self.someone_waits()
@@ -159,6 +171,32 @@ class _MemoryPermit:
 async def _wait_for(event: anyio.Event, seconds: float) -> None:
     with anyio.move_on_after(seconds):
         await event.wait()
+
+
+def why_too_long(
+    wait: float, pause: float, first: Callable[[], float], *, max_wait: float | None, max_pause: float
+) -> str | None:
+    """Say why a wait is too long, if it is.
+
+    Args:
+        wait: Seconds, all things considered.
+        pause: Seconds for which the platform asked.
+        first: Returns the seconds for whoever is at the head of the line.
+        max_wait: What the call has left, in seconds.
+        max_pause: See `MemoryRateLimiter`.
+    """
+    if max_wait is not None and wait > max_wait:
+        return f"longer than the {_rounded(max_wait)} s that the call has left"
+    if pause > max_pause:
+        return f"as the platform asked, and its max_pause is {_rounded(max_pause)} s"
+    if wait > max_pause and first() > max_pause:
+        return f"until the allowance is there again, and its max_pause is {_rounded(max_pause)} s"
+    return None
+
+
+def too_long_a_wait(wait: float, why: str) -> RateLimitWaitError:
+    """Return the error that says so."""
+    return RateLimitWaitError(f"the rate limiter would have to wait {_rounded(wait)} s, {why}", operation="", wait=wait)
 
 
 class MemoryRateLimiter:
@@ -207,6 +245,11 @@ class MemoryRateLimiter:
             await self._stand_in_line(state, line, max_wait)
         return _MemoryPermit(self, state, line.windows)
 
+    def snapshot(self) -> tuple[KeyState, ...]:
+        """Return how each key stands that was in use lately, to show it or to measure it."""
+        now = self._clock()
+        return tuple(state.shown(key, now) for key, state in self._keys.items())
+
     async def _stand_in_line(self, state: _Key, line: _Line, max_wait: float | None) -> None:
         """Return when this waiter is at the head and its time has come; the next `await` may change that."""
         now = self._clock()
@@ -237,19 +280,12 @@ class MemoryRateLimiter:
         if pause > _ROUNDING and pause > wait:
             wait = pause
         if wait > 0 and (why := self._too_long(line, now, wait, pause, max_wait)):
-            message = f"the rate limiter would have to wait {_rounded(wait)} s, {why}"
-            raise RateLimitWaitError(message, operation="", wait=wait)
+            raise too_long_a_wait(wait, why)
         return wait
 
     def _too_long(self, line: _Line, now: float, wait: float, pause: float, max_wait: float | None) -> str | None:
         """Say why a wait is too long, if it is."""
-        if max_wait is not None and wait > max_wait:
-            return f"longer than the {_rounded(max_wait)} s that the call has left"
-        if pause > self._max_pause:
-            return f"as the platform asked, and its max_pause is {_rounded(self._max_pause)} s"
-        if wait > self._max_pause and line.wait(now, 0) > self._max_pause:
-            return f"until the allowance is there again, and its max_pause is {_rounded(self._max_pause)} s"
-        return None
+        return why_too_long(wait, pause, lambda: line.wait(now, 0), max_wait=max_wait, max_pause=self._max_pause)
 
     def _settle(
         self,

@@ -147,6 +147,11 @@ class Window:
                 return at - now + rounds * self.extent.away
         return (rounds + 1) * self.extent.away  # the other tokens are in flight
 
+    def free(self, now: float) -> int:
+        """Return how many requests could start now."""
+        self._expire(now)
+        return max(0, self.limit - self.held - (0 if self._told is None else self._told.others))
+
     def learn(self, told: Allowance, now: float, *, number: int, mark: int) -> None:
         """Narrow the window to what the platform told.
 
