@@ -17,13 +17,16 @@ CALLS = 65  # the Agency tier allows 20 a second
 async def test_no_call_is_refused_however_many_there_are() -> None:
     held_back: list[RateLimitEvent] = []
     async with Sandbox(tier="agency") as sandbox:
-        async with HoopAI(
-            sandbox.api_key,
-            base_url=sandbox.url,
-            location_id=sandbox.location_id,
-            tier="agency",
-            on_rate_limit=held_back.append,
-        ) as hoop, anyio.create_task_group() as tasks:
+        async with (
+            HoopAI(
+                sandbox.api_key,
+                base_url=sandbox.url,
+                location_id=sandbox.location_id,
+                tier="agency",
+                on_rate_limit=held_back.append,
+            ) as hoop,
+            anyio.create_task_group() as tasks,
+        ):
             for _ in range(CALLS):
                 tasks.start_soon(hoop.conversations.get, "conversation_1")
         assert Counter(request.status for request in sandbox.requests) == {200: CALLS}
