@@ -65,7 +65,7 @@ test-unit: $(SETUP) system ## Run the tests (T="-k name" to choose).
 	$(BIN)/python -m pytest $(T)
 
 .PHONY: test-wheel
-test-wheel: $(SETUP) ## Build the wheel and use it in clean environments, on Python 3.10 too.
+test-wheel: $(SETUP) system ## Build the wheel and use it in clean environments, on Python 3.10 too.
 	$(BIN)/python tests/packaging/check_wheel.py
 
 .PHONY: format

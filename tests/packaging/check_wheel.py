@@ -19,7 +19,7 @@ from pathlib import Path
 from packaging.metadata import parse_email
 from packaging.requirements import Requirement
 
-TEST_TOOLS = ["pytest", "pytest-asyncio", "hypothesis", "httpx-aiohttp", "respx", "trio", "trustme"]
+TEST_TOOLS = ["pytest", "pytest-asyncio", "hypothesis", "httpx-aiohttp", "opentelemetry-sdk", "respx", "trio", "trustme"]
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST = "3.10"
 
