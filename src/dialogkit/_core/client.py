@@ -42,6 +42,7 @@ from dataclasses import replace
 from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar, Generic, NamedTuple, NoReturn, TypeVar, cast
+from weakref import WeakSet
 
 import httpx
 from typing_extensions import Self, TypedDict
@@ -53,7 +54,8 @@ from dialogkit._core.events import RateLimitHook, RequestHook, ResponseHook, Ret
 from dialogkit._core.models import DriftHandler
 from dialogkit._core.response import APIResponse
 from dialogkit._core.sending.arguments import invalid
-from dialogkit._core.sending.auth import Auth, BearerAuth, Secret
+from dialogkit._core.sending.auth import Auth, BearerAuth, DrainableAuth, Secret
+from dialogkit._core.sending.deprecation import Deprecations
 from dialogkit._core.sending.drift import DriftLog
 from dialogkit._core.sending.encoding import RawBody
 from dialogkit._core.sending.rate_limit import RateLimit, RateLimiter
@@ -132,6 +134,8 @@ class BaseClient(Generic[OptionsT]):
         self._own_limiter = MemoryRateLimiter()
         self._quota = RetryQuota(None)
         self._drift_log = DriftLog()
+        self._deprecations = Deprecations()
+        self._auths = WeakSet[DrainableAuth]()
         self._owns_connection = True
         common: ClientOptions = options
         self._configure(options, Connection(common.get("http_client")))
@@ -206,12 +210,16 @@ class BaseClient(Generic[OptionsT]):
         return self._sender.open(call)
 
     async def aclose(self) -> None:
-        """Close the connection pool; the client and its views cannot be used any more.
+        """Close the connection pool, once no token is being renewed; the client and its views cannot be used any more.
 
         A view closes nothing, since the pool is its parent's, and an `http_client` stays open. Closing twice is fine.
         """
         if self._owns_connection:
-            await self._connection.aclose()
+            try:
+                for auth in list(self._auths):
+                    await auth.drain()
+            finally:
+                await self._connection.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -251,6 +259,8 @@ class BaseClient(Generic[OptionsT]):
         view._own_limiter = self._own_limiter
         view._quota = self._quota
         view._drift_log = self._drift_log
+        view._deprecations = self._deprecations
+        view._auths = self._auths
         view._owns_connection = False
         given = common.get("http_client")
         connection = self._connection if given is None else Connection(given)
@@ -285,6 +295,7 @@ class BaseClient(Generic[OptionsT]):
             quota=self._quota,
             watch=Watch(platform.name, hooks),
             on_drift=common.get("on_drift") or self._drift_log,
+            deprecations=self._deprecations,
             timeout=common.get("timeout", DEFAULT_TIMEOUT),
             deadline=common.get("deadline"),
             strict=common.get("strict", False),
@@ -297,6 +308,8 @@ class BaseClient(Generic[OptionsT]):
         if auth is not None:
             if self._api_key is not None:
                 raise ConfigurationError(f"{platform.name} takes api_key or auth, not both")
+            if isinstance(auth, DrainableAuth):
+                self._auths.add(auth)
             return auth
         key = self._api_key or Secret.of(os.environ.get(platform.api_key_env) or None)
         if key is None:

@@ -14,9 +14,11 @@
     │   ├── UnprocessableEntityError 422
     │   ├── RateLimitError 429        retry_after
     │   └── ServerError 5xx
+    ├── TokenError                    OAuth: no access token could be had
+    │   └── ReauthorizationRequiredError   ... nor can one, before the user has authorised the app again
     ├── ResponseValidationError       the answer is not what the document promises
     ├── PaginationError               the platform's pages do not advance
-    └── WebhookVerificationError      a delivery is not proven to come from the platform
+    └── WebhookVerificationError      a delivery is not proven to come from the platform: reason, status
 
 Every error can be pickled, and none carries a credential.
 """
@@ -24,7 +26,9 @@ Every error can be pickled, and none carries a credential.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
+
+WebhookFault: TypeAlias = Literal["missing_signature", "bad_signature", "stale", "too_large", "malformed"]
 
 
 class DialogkitError(Exception):
@@ -173,6 +177,38 @@ class ServerError(APIStatusError):
     """5xx: a fault of the platform."""
 
 
+class TokenError(DialogkitError):
+    """OAuth: a call needs an access token, and none could be had. The attempt was not sent."""
+
+    operation: str
+    """The call that needs it, or `exchange`."""
+    location_id: str | None
+    """The location whose token it is; `None` for a company's."""
+    company_id: str | None
+    """The company (agency) whose token it is; `None` for a location's."""
+    reason: str
+    """What came in the way, as a clause."""
+    status: int | None
+    """What the token endpoint answered, if it has answered."""
+    code: str | None
+    """The token endpoint's own error code, such as `invalid_client`, if it gave one."""
+    request_id: str | None
+    retry_after: float | None
+    """Seconds until it is tried again: calls that need the same token fail until then."""
+
+    def __init__(self, message: str, *, operation: str, **facts: Any) -> None:
+        names = ("location_id", "company_id", "status", "code", "request_id", "retry_after")
+        defaults: dict[str, Any] = {"reason": "", **dict.fromkeys(names)}
+        super().__init__(message, operation=operation, **(defaults | facts))
+
+
+class ReauthorizationRequiredError(TokenError):
+    """OAuth: there is no token for the location or company, or its refresh token is spent or was revoked.
+
+    Send its user through `OAuth2.authorization_request()` (again); trying again does not help.
+    """
+
+
 class ResponseValidationError(DialogkitError):
     """The answer is not what the document promises: with `strict=True` any difference, else only what is unreadable."""
 
@@ -195,7 +231,18 @@ class PaginationError(DialogkitError):
 
 
 class WebhookVerificationError(DialogkitError):
-    """The delivery is not proven to come from the platform; do not act on it."""
+    """The delivery is not proven to come from the platform, or cannot be read; do not act on it."""
+
+    reason: WebhookFault
+    """`missing_signature`, `bad_signature`, `stale` (too old, or from the future), `too_large` or `malformed`."""
+
+    def __init__(self, message: str, *, reason: WebhookFault = "bad_signature") -> None:
+        super().__init__(message, reason=reason)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status to answer with: 401, 413 or 422."""
+        return {"too_large": 413, "malformed": 422}.get(self.reason, 401)
 
 
 STATUS_ERRORS: Mapping[int, type[APIStatusError]] = {

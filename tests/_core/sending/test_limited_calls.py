@@ -106,3 +106,18 @@ async def test_without_a_credential_only_an_operations_own_limits_count() -> Non
         )
         await client.call(Call(operation))
     assert books.asked == [(("Toy", "", ""), (RateLimit(5, per=60, name="token"),))]
+
+
+@pytest.mark.parametrize(("retry_after", "pauses"), [("3000", []), ("20", [20.0])])
+async def test_what_refuses_one_operation_for_long_does_not_hold_up_the_others(
+    retry_after: str, pauses: list[float]
+) -> None:
+    own = {"get_thing": (RateLimit(60, per=3600, name="things"),)}
+    client, books = counting(httpx.Response(429, headers={"retry-after": retry_after}), operation_limits=own)
+    with pytest.raises(RateLimitError):
+        await client.things.get("t1")
+    assert [pause for _, pause in books.told if pause is not None][:1] == pauses
+    books.told.clear()
+    with pytest.raises(RateLimitError):  # this one has no limits of its own, so all are meant
+        await client.things.create(name="a")
+    assert {pause for _, pause in books.told} == {float(retry_after)}

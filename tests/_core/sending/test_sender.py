@@ -277,6 +277,18 @@ async def test_no_trace_of_the_credential_anywhere(caplog: pytest.LogCaptureFixt
     assert "private words" not in caplog.text
 
 
+async def test_an_echoed_secret_of_the_body_is_blotted_out(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "dialogkit.bodies")
+    secret = "token-of-somebody-else"
+    client, _ = client_of(Platform(lambda request: httpx.Response(422, json={"message": f"bad {secret}"})))
+    with pytest.raises(DialogkitError) as caught:
+        await client.request("POST", "/agents", json={"access_token": secret, "webhook": {"secret": "hush-hush-hush"}})
+    assert "bad ***" in str(caught.value)
+    for shown in (str(caught.value), repr(vars(caught.value)), caplog.text):
+        assert secret not in shown
+        assert "hush-hush" not in shown
+
+
 async def test_debug_logs_tell_what_happened(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "dialogkit")
     client, _ = client_of(Platform(httpx.Response(503), ok()))

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn, Protocol, overload
+from typing import Any, NoReturn, Protocol, TypeVar, overload, runtime_checkable
 
+from dialogkit._core.call import Call
 from dialogkit._core.errors import ConfigurationError
+
+T = TypeVar("T")
 
 
 class Secret:
@@ -68,6 +71,14 @@ class Secret:
         raise TypeError("a Secret cannot be pickled or copied: pass the credential itself to where it is needed")
 
 
+class AuthClient(Protocol):
+    """The client that asks an `Auth` for headers, as far as the `Auth` may use it to get them."""
+
+    def send(self, call: Call[T], /) -> Coroutine[Any, Any, T]:
+        """Send `call` with the client's connections, limits, retries and hooks, and return its result."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class AuthContext:
     """What an `Auth` is told about the call that it makes headers for."""
@@ -78,12 +89,15 @@ class AuthContext:
     """The location that the call concerns, where the platform has locations."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """For `rejected`: the headers that the platform refused."""
+    client: AuthClient | None = field(default=None, repr=False, compare=False)
+    """The client that asks."""
 
 
 class Auth(Protocol):
     """Makes the headers that authenticate a request.
 
-    Whatever has these three members can be a client's `auth`.
+    Whatever has these three members can be a client's `auth`. If it works in the background, it should also have a
+    method `async drain()` (see `DrainableAuth`): clients wait for it before they close their connections.
     """
 
     @property
@@ -100,6 +114,15 @@ class Auth(Protocol):
 
         Asked at most once in a call. `True` repeats the attempt with new headers.
         """
+        ...
+
+
+@runtime_checkable
+class DrainableAuth(Protocol):
+    """An `Auth` that works in the background."""
+
+    async def drain(self) -> None:
+        """Wait until that is done."""
         ...
 
 

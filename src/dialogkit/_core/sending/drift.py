@@ -29,7 +29,7 @@ class DriftLog:
             return
         self._known.add(place)
         logger.warning(
-            "%s: the answer differs from the document at %s: %s. The call succeeded; further cases are not logged.",
+            "%s: what came differs from the document at %s: %s. It was read all the same; this is said once.",
             drift.operation,
             place[1] or "its top",
             drift.message,

@@ -111,7 +111,8 @@ def encode(call: Call[Any], settings: Settings) -> Encoded:
     operation = call.operation
     filled = _filled(call, settings)
     query = _query(call, filled["query"])
-    url = settings.base_url.rstrip("/") + path(operation.id, operation.path, {**call.path, **filled["path"]})
+    base = settings.base_url.rstrip("/") if operation.path.startswith("/") else ""  # some stand for themselves
+    url = base + path(operation.id, operation.path, {**call.path, **filled["path"]})
     kind, content = _body(call, filled["body"])
     return Encoded(
         operation,

@@ -8,9 +8,10 @@ what people write to each other. No line at any level has a credential or a quer
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import httpx
 
@@ -26,6 +27,17 @@ _READ: Final = 16_384
 _SHORTEST_SECRET: Final = 8
 """Shorter credentials (in tests, for example) are words that an answer may use by chance."""
 _CREDENTIALS: Final = ("authorization", "x-api-key", "proxy-authorization", "cookie")
+_FORM: Final = "application/x-www-form-urlencoded"
+_SECRET_FIELDS: Final = frozenset({"client_secret", "code", "code_verifier", "refresh_token"})
+"""Of a form that OAuth sends."""
+_SECRET_TEXTS: Final = re.compile(
+    rb'"(?:\w*(?:token|secret|password)|authenticationValue)"\s*:\s*"((?:[^"\\]|\\.)*)"', re.IGNORECASE
+)
+"""Of a JSON body: tokens of third parties, and what webhooks are signed with."""
+_TOKENS: Final = re.compile(
+    r'("(?:access_?token|refresh_?token|id_?token|(?:client_?)?secret)"\s*:\s*")(?:[^"\\]|\\.)*', re.IGNORECASE
+)
+"""What OAuth answers, and what webhooks are signed with."""
 
 _http: Final = logging.getLogger("dialogkit.http")
 _bodies: Final = logging.getLogger("dialogkit.bodies")
@@ -129,6 +141,7 @@ def excerpt(content: bytes, secrets: Sequence[str]) -> str:
     forms = _forms(secrets)
     for form in forms:
         text = text.replace(form, "***")
+    text = _TOKENS.sub(r"\1***", text)
     if len(content) > _READ:  # its end may be the beginning of a secret
         text = text[: len(text) - max(map(len, forms), default=0)]
     more = len(text) > LONGEST_BODY or len(content) > _READ
@@ -143,9 +156,15 @@ def printable(text: str) -> str:
 
 
 def secrets_of(request: httpx.Request) -> tuple[str, ...]:
-    """Return what must not be shown: the credentials of `request`, with and without their schemes."""
+    """Return what must not be shown: the credentials of `request`, with and without their schemes, and in a form."""
     values = (request.headers.get(name, "") for name in _CREDENTIALS)
-    texts = (text for value in values if value for text in (value, value.partition(" ")[2]))
+    texts = [text for value in values if value for text in (value, value.partition(" ")[2])]
+    if request.headers.get("content-type") == _FORM:
+        fields = parse_qsl((content_of(request) or b"").decode("utf-8", "replace"))
+        texts += [value for name, value in fields if name in _SECRET_FIELDS]
+    elif request.headers.get("content-type") == "application/json":
+        found = _SECRET_TEXTS.findall((content_of(request) or b"")[:_READ])
+        texts += [each.decode("utf-8", "replace") for each in found]
     return tuple(text for text in texts if len(text) >= _SHORTEST_SECRET)
 
 

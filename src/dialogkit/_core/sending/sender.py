@@ -205,7 +205,7 @@ class Sender:
     async def _authenticated(self, exchange: _Exchange) -> httpx.Request:
         if not exchange.call.operation.authenticated:
             return exchange.encoded.request({})
-        context = AuthContext(operation=exchange.name, location_id=exchange.encoded.location_id)
+        context = AuthContext(operation=exchange.name, location_id=exchange.encoded.location_id, client=self)
         return exchange.encoded.request(await self._settings.auth.headers(context))
 
     async def _transmit(self, exchange: _Exchange, request: httpx.Request) -> httpx.Response:
@@ -222,6 +222,8 @@ class Sender:
             response = await self._dispatch(exchange, request)
             told = self._settings.platform.rate_limit_headers.read(response.headers.raw)
             pause = self._pause(response)
+            if pause is not None and self._settings.is_its_own_refusal(exchange.call.operation, pause):
+                pause = None
             return response
         finally:
             permit.settle(told, pause)
@@ -259,12 +261,14 @@ class Sender:
             raise
 
     async def _announce(self, exchange: _Exchange, response: httpx.Response) -> None:
-        """Tell whoever looks on that an answer has begun."""
-        if exchange.watched is None:
-            return
+        """Tell whoever looks on that an answer has begun, and the developer if the operation is about to end."""
+        settings, operation = self._settings, exchange.call.operation
         try:
-            await exchange.watched.answered(response, request_id_of(response.headers))
-        except BaseException:  # cancelled while a hook ran
+            if exchange.watched is not None:
+                await exchange.watched.answered(response, request_id_of(response.headers))
+            platform = settings.platform
+            settings.deprecations.look(platform.name, platform.deprecation_header, operation, response.headers)
+        except BaseException:  # cancelled while a hook ran, or warnings are errors
             await self._connection.discard(response)
             raise
 
@@ -339,6 +343,7 @@ class Sender:
             operation=exchange.name,
             location_id=exchange.encoded.location_id,
             headers={} if authorization is None else {"Authorization": authorization},
+            client=self,
         )
         return await self._settings.auth.rejected(context)
 

@@ -16,6 +16,7 @@ from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.models import DriftHandler
 from dialogkit._core.sending.auth import Auth
 from dialogkit._core.sending.checks import is_positive
+from dialogkit._core.sending.deprecation import Deprecations
 from dialogkit._core.sending.rate_limit import RateLimit, RateLimiter
 from dialogkit._core.sending.rate_limit.headers import HeaderReader
 from dialogkit._core.sending.retry import RetryPolicy, RetryQuota
@@ -60,6 +61,8 @@ class Platform:
     version: str | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict[str, str]()))
     """Further headers of every request."""
+    deprecation_header: str | None = None
+    """The header by which the platform's answers announce that an operation will end, in lower case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,8 @@ class Settings:
     """Shared by a client and its views."""
     watch: Watch
     on_drift: DriftHandler = field(repr=False)
+    deprecations: Deprecations = field(default_factory=Deprecations, repr=False)
+    """Shared, too."""
     timeout: float = DEFAULT_TIMEOUT
     deadline: float | None = None
     strict: bool = False
@@ -102,6 +107,17 @@ class Settings:
         general = self.limits if operation.authenticated else ()
         own = self.operation_limits.get(operation.id)
         return general if own is None else (*general, *own)
+
+    def is_its_own_refusal(self, operation: Operation[Any], pause: float) -> bool:
+        """Say whether `pause`, which the platform asked for, is for a limit that only `operation` is counted by.
+
+        It is if it is longer than any of the general limits lasts: others may go on then.
+        """
+        return (
+            operation.authenticated
+            and operation.id in self.operation_limits
+            and pause > max((limit.per for limit in self.limits), default=0.0)
+        )
 
 
 def check_url(url: str, *, allow_insecure: bool) -> httpx.URL:
