@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from dialogkit.hoopai._generated import models
     from dialogkit.hoopai.client import HoopAI, HoopAIOptions
     from dialogkit.hoopai.limits import TIERS, Tier
+    from dialogkit.hoopai.oauth import OAuth2
 
-__all__ = ["TIERS", "HoopAI", "HoopAIOptions", "Tier", "models"]
+__all__ = ["TIERS", "HoopAI", "HoopAIOptions", "OAuth2", "Tier", "models"]
 
 _HOMES = {
     "HoopAI": "dialogkit.hoopai.client",
     "HoopAIOptions": "dialogkit.hoopai.client",
+    "OAuth2": "dialogkit.hoopai.oauth",
     "TIERS": "dialogkit.hoopai.limits",
     "Tier": "dialogkit.hoopai.limits",
 }

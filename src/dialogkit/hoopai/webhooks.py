@@ -1,0 +1,236 @@
+"""HoopAI's webhooks: prove that a delivery comes from the platform, and read its event.
+
+    event = webhooks.verify(await request.body(), request.headers)
+    match event:
+        case models.InboundMessageEvent():
+            print(event.body)
+
+Make a `verifier` once if you receive many, or if you need a delivery's id or key; it offers `verify` and `receive`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, TypeAlias, TypedDict
+
+from typing_extensions import Unpack
+
+from dialogkit._core.models import DriftHandler, Model
+from dialogkit._core.webhook_schemes import (
+    Ed25519Scheme,
+    HmacScheme,
+    Keys,
+    RsaScheme,
+    Secrets,
+    SignatureScheme,
+    sealed,
+)
+from dialogkit._core.webhooks import (
+    DEFAULT_MAX_BODY,
+    DEFAULT_TOLERANCE,
+    WebhookDelivery,
+    WebhookEvent,
+    WebhookFormat,
+    WebhookHeaders,
+    WebhookVerifier,
+)
+from dialogkit.hoopai._generated.webhooks import EVENTS
+
+__all__ = [
+    "FORMAT",
+    "PUBLIC_KEY",
+    "RSA_PUBLIC_KEY",
+    "Event",
+    "OtherEvent",
+    "VerifierOptions",
+    "WebhookDelivery",
+    "WebhookVerifier",
+    "receive",
+    "verifier",
+    "verify",
+]
+
+PUBLIC_KEY: Final = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg="
+"""The Ed25519 key that the platform publishes for `X-GHL-Signature`."""
+
+RSA_PUBLIC_KEY: Final = """\
+-----BEGIN PUBLIC KEY-----
+MIICIjANBgkqhkiG9w0BAQEFAAOCAg8AMIICCgKCAgEAokvo/r9tVgcfZ5DysOSC
+Frm602qYV0MaAiNnX9O8KxMbiyRKWeL9JpCpVpt4XHIcBOK4u3cLSqJGOLaPuXw6
+dO0t6Q/ZVdAV5Phz+ZtzPL16iCGeK9po6D6JHBpbi989mmzMryUnQJezlYJ3DVfB
+csedpinheNnyYeFXolrJvcsjDtfAeRx5ByHQmTnSdFUzuAnC9/GepgLT9SM4nCpv
+uxmZMxrJt5Rw+VUaQ9B8JSvbMPpez4peKaJPZHBbU3OdeCVx5klVXXZQGNHOs8gF
+3kvoV5rTnXV0IknLBXlcKKAQLZcY/Q9rG6Ifi9c+5vqlvHPCUJFT5XUGG5RKgOKU
+J062fRtN+rLYZUV+BjafxQauvC8wSWeYja63VSUruvmNj8xkx2zE/Juc+yjLjTXp
+IocmaiFeAO6fUtNjDeFVkhf5LNb59vECyrHD2SQIrhgXpO4Q3dVNA5rw576PwTzN
+h/AMfHKIjE4xQA1SZuYJmNnmVZLIZBlQAF9Ntd03rfadZ+yDiOXCCs9FkHibELhC
+HULgCsnuDJHcrGNd5/Ddm5hxGQ0ASitgHeMZ0kcIOwKDOzOU53lDza6/Y09T7sYJ
+PQe7z0cvj7aE4B+Ax1ZoZGPzpJlZtGXCsu9aTEGEnKzmsFqwcSsnw3JB31IGKAyk
+T1hhTiaCeIY/OwwwNUY2yvcCAwEAAQ==
+-----END PUBLIC KEY-----
+"""
+"""The RSA key that the platform publishes for `x-wh-signature`, which it has announced to end on 2026-09-01."""
+
+ED25519_HEADER: Final = "X-GHL-Signature"
+RSA_HEADER: Final = "x-wh-signature"
+SECRET_HEADERS: Final = ("x-wl-signature", "X-Hook-Signature")
+"""Two pages of the platform name two headers; the second one says "or similar"."""
+
+
+class OtherEvent(WebhookEvent):
+    """An event that the document does not know: its name and envelope, and all else that came, in `model_extra`."""
+
+    location_id: str | None = None
+    """The location the event happened in."""
+    timestamp: datetime | None = None
+    """When the event was sent."""
+    webhook_id: str | None = None
+    """Id of the delivery. The same on a repeated one."""
+
+
+if TYPE_CHECKING:
+    from dialogkit.hoopai._generated import models
+
+    Event: TypeAlias = (
+        models.ConversationBotMessageEvent
+        | models.ConversationEscalatedEvent
+        | models.BotStatusChangedEvent
+        | models.VoiceCallCompletedEvent
+        | models.VoiceCallEscalatedEvent
+        | models.KnowledgeBaseUpdatedEvent
+        | models.InboundMessageEvent
+        | models.OutboundMessageEvent
+        | models.ConversationUnreadUpdateEvent
+        | models.ProviderSmsEvent
+        | models.ProviderEmailEvent
+        | models.LcEmailStatsEvent
+        | models.InstallEvent
+        | models.UninstallEvent
+        | models.VoiceAiCallEndEvent
+        | OtherEvent
+    )
+else:
+    Event = Model  # so that nothing builds the models before the first event does
+
+FORMAT: Final = WebhookFormat(
+    platform="HoopAI",
+    events=EVENTS,
+    other=lambda: OtherEvent,
+    wrappers=("body", "data"),
+    id_keys=("webhookId",),
+)
+
+
+class VerifierOptions(TypedDict, total=False):
+    """How deliveries are proven."""
+
+    public_key: Keys | None
+    """Ed25519 keys, PEM or base64; the published one unless given, `None` accepts no such signature. A list of the old
+    key and the new one bridges a change. Needs the extra `webhooks`."""
+    secret: Secrets | None
+    """Webhook secrets, for deliveries signed by HMAC; none unless given."""
+    rsa_public_key: Keys | None
+    """RSA keys, PEM or base64, of 2048 bits or more; none unless given, since the platform has announced the end of
+    these signatures for 2026-09-01. `webhooks.RSA_PUBLIC_KEY` is the published one."""
+    public_key_header: str
+    """The header of the Ed25519 signature; `X-GHL-Signature` unless given."""
+    rsa_header: str
+    """The header of the RSA signature; `x-wh-signature` unless given."""
+    secret_header: str | Sequence[str]
+    """The headers of the HMAC; `x-wl-signature`, then `X-Hook-Signature`, unless given."""
+    tolerance: float | None
+    """Seconds by which a delivery's `timestamp` may differ from the present, either way; 300 unless given, `None` does
+    not look at it. A delivery without a timestamp is accepted."""
+    max_body: int
+    """The most bytes that a body may have; 1,048,576 unless given."""
+    on_drift: DriftHandler | None
+    """Told where an event differs from the document; warnings of the logger `dialogkit` unless given."""
+    clock: Callable[[], float]
+    """Returns the seconds since 1970; `time.time` unless given."""
+
+
+def verify(
+    body: bytes, headers: WebhookHeaders, *, now: float | None = None, **options: Unpack[VerifierOptions]
+) -> Event:
+    """Return the event that a delivery holds, if it is proven to come from the platform.
+
+    An Ed25519 signature decides when there is one, then an RSA signature, then an HMAC, each if its key is given. What
+    one refuses, no other is asked about. An event that the document does not know arrives as an `OtherEvent`; `SMS` and
+    `Email`, which are channels rather than events, as `ProviderSmsEvent` and `ProviderEmailEvent`.
+
+    Args:
+        body: The request's body, byte by byte as it came.
+        headers: The request's headers: a mapping, or pairs of names and values.
+        now: The present in seconds since 1970, in place of the clock's.
+        options: How deliveries are proven.
+
+    Raises:
+        WebhookVerificationError: It is not proven, too old, too large, or cannot be read; `reason` says which, and
+            `status` what to answer.
+        ConfigurationError: An option makes no sense, or the package cryptography is missing.
+    """
+    options = _sealed(options)  # so that no traceback that shows local variables shows the secret
+    return receive(body, headers, now=now, **options).event
+
+
+def receive(
+    body: bytes, headers: WebhookHeaders, *, now: float | None = None, **options: Unpack[VerifierOptions]
+) -> WebhookDelivery[Event]:
+    """Do what `verify` does, and return the event with what came with it: its id, and a key for a `DedupeStore`."""
+    options = _sealed(options)  # as above
+    return verifier(**options).receive(body, headers, now=now)
+
+
+def verifier(**options: Unpack[VerifierOptions]) -> WebhookVerifier[Event]:
+    """Return what verifies deliveries, always in the same way. Make one and keep it.
+
+    Args:
+        options: How deliveries are proven.
+
+    Raises:
+        ConfigurationError: An option makes no sense, or the package cryptography is missing.
+    """
+    options = _sealed(options)
+    for unknown in options.keys() - VerifierOptions.__optional_keys__:
+        raise TypeError(f"webhooks of HoopAI are not verified by {unknown!r}; there is no such option")
+    schemes, hints = _schemes(options)
+    return WebhookVerifier[Event](
+        FORMAT,
+        schemes,
+        tolerance=options.get("tolerance", DEFAULT_TOLERANCE),
+        max_body=options.get("max_body", DEFAULT_MAX_BODY),
+        on_drift=options.get("on_drift"),
+        clock=options.get("clock", time.time),
+        hints=hints,
+    )
+
+
+def _sealed(options: VerifierOptions) -> VerifierOptions:
+    secret = options.get("secret")
+    return options if secret is None else {**options, "secret": sealed(secret)}
+
+
+def _schemes(options: VerifierOptions) -> tuple[list[SignatureScheme], dict[str, str]]:
+    """Return how deliveries may be signed, the strongest first, and what to do about all other headers."""
+    schemes: list[SignatureScheme] = []
+    hints: dict[str, str] = {}
+    header = options.get("public_key_header", ED25519_HEADER)
+    if (keys := options.get("public_key", PUBLIC_KEY)) is not None:
+        schemes.append(Ed25519Scheme(header, keys))
+    else:
+        hints[header] = "leave out public_key=None to accept it"
+    header = options.get("rsa_header", RSA_HEADER)
+    if (keys := options.get("rsa_public_key")) is not None:
+        schemes.append(RsaScheme(header, keys))
+    else:
+        hints[header] = "pass rsa_public_key=webhooks.RSA_PUBLIC_KEY if you still want to accept it"
+    given = options.get("secret_header", SECRET_HEADERS)
+    secret = options.get("secret")
+    for each in (given,) if isinstance(given, str) else given:
+        if secret is not None:
+            schemes.append(HmacScheme(each, secret))
+        else:
+            hints[each] = "pass secret= to accept it"
+    return schemes, hints
