@@ -21,7 +21,7 @@ $(SETUP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "dialogkit needs Python 3.11 or later to be developed; none was found on PATH (set PYTHON=...)."; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install -qq --constraint constraints.txt --group dev --editable '.[otel,redis,testing]'
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --group dev --editable '.[fastapi,otel,redis,testing,webhooks]'
 	@touch $@
 
 .PHONY: demo
@@ -77,7 +77,7 @@ format: $(SETUP) ## Format, and fix what can be fixed.
 pins: ## Write constraints.txt anew from the newest versions.
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install -qq --group dev --editable '.[otel,redis,testing]'
+	$(BIN)/python -m pip install -qq --group dev --editable '.[fastapi,otel,redis,testing,webhooks]'
 	$(BIN)/python tests/packaging/pins.py > constraints.txt
 	@touch $(SETUP)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.document import Document, JsonObject, as_object
+from generator.document import Document, JsonObject, as_list, as_object
 from generator.model import Field, Union
 from generator.naming import python_name
 from generator.schemas import SCHEMA_PREFIX, is_secret, merged_properties, required_properties, type_of
@@ -23,6 +23,7 @@ def property_field(document: Document, name: str, schema: JsonObject, *, require
         secret=is_secret(target),
         from_client="x-from-client" in schema,
         deprecated=schema.get("deprecated") is True,
+        also=tuple(str(each) for each in as_list(schema.get("x-also-known-as"))),
     )
 
 

@@ -74,6 +74,8 @@ class Field:
     comma_separated: bool = False
     from_client: bool = False
     deprecated: bool = False
+    also: tuple[str, ...] = ()
+    """Other names under which an answer may bring it."""
 
 
 @dataclass(frozen=True, kw_only=True)

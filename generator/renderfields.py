@@ -94,6 +94,9 @@ def _assignment(model: Model, field: Field) -> str:
 def _alias(model: Model, field: Field) -> list[str]:
     if model.base == "Arguments":
         return [f"serialization_alias={literal(field.wire)}"] if field.python != field.wire else []
+    if field.also:
+        choices = ", ".join(literal(name) for name in (field.wire, *field.also))
+        return [f"validation_alias=AliasChoices({choices})", f"serialization_alias={literal(field.wire)}"]
     fits = field.python == field.wire if model.base == "SnakeModel" else has_camel_alias(field.python, field.wire)
     if fits:
         return []

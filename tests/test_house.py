@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from dialogkit._core import errors
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "dialogkit"
-PLATFORMS = {"hoopai", "hoverbot", "convoai"}
+PLATFORMS = {path.stem for path in (ROOT / "openapi").glob("*.yaml")}  # so the rules hold for the next one, too
 HAND_WRITTEN = sorted(
     path
     for folder in (SOURCE, ROOT / "generator", ROOT / "examples")
@@ -62,6 +64,48 @@ def may_import(path: Path, imported: str) -> bool:
 def test_rooms_know_only_whom_they_may(path: Path) -> None:
     wrong = [name for name in imports(path) if not may_import(path, name)]
     assert not wrong, f"{path.relative_to(ROOT)} may not import {', '.join(wrong)}"
+
+
+def test_every_document_has_its_rooms() -> None:
+    assert {"hoopai", "hoverbot", "convoai"} <= PLATFORMS
+    for platform in PLATFORMS:
+        for name in ("__init__.py", "client.py", "namespaces.py", "_generated/__init__.py"):
+            assert (SOURCE / platform / name).is_file(), f"{platform}/{name} is missing"
+
+
+FORBIDDEN = [
+    ("hoverbot/client.py", "dialogkit.hoopai.limits.TIERS"),
+    ("convoai/namespaces.py", "dialogkit.hoverbot._generated.messages"),
+    ("hoopai/client.py", "dialogkit.convoai.client.ConvoAI"),
+    ("convoai/_generated/agents.py", "dialogkit.convoai.limits.PLANS"),
+    ("hoverbot/_generated/messages.py", "dialogkit.hoopai._generated.models"),
+    ("_core/client.py", "dialogkit.convoai.client.ConvoAI"),
+    ("_core/sending/sender.py", "dialogkit.hoverbot.limits.LIMITS"),
+    ("_core/client.py", "dialogkit.testing.Sandbox"),
+    ("hoverbot/client.py", "dialogkit.testing.Sandbox"),
+]
+
+
+@pytest.mark.parametrize(("file", "imported"), FORBIDDEN)
+def test_the_rules_refuse_what_they_should(file: str, imported: str) -> None:
+    assert not may_import(SOURCE / file, imported)
+
+
+def test_a_client_brings_along_neither_another_platform_nor_its_own_models() -> None:
+    program = (
+        "import sys, dialogkit\n"
+        "for name in ('HoverBot', 'ConvoAI', 'HoopAI'):\n"
+        "    getattr(dialogkit, name)('a-key-of-a-test')\n"
+        "    loaded = [each for each in sys.modules if each.startswith('dialogkit.') and each.endswith('.client')]\n"
+        "    print(*sorted(loaded), any('_generated.models' in each for each in sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    rooms = ["dialogkit._core.client", "dialogkit.hoverbot.client"]
+    assert done.stdout.splitlines() == [
+        " ".join([*rooms, "False"]),
+        " ".join([rooms[0], "dialogkit.convoai.client", rooms[1], "False"]),
+        " ".join([rooms[0], "dialogkit.convoai.client", "dialogkit.hoopai.client", rooms[1], "False"]),
+    ]
 
 
 def module_name(path: Path) -> str:

@@ -24,6 +24,10 @@ _NAMES: dict[str, Callable[[Any], bool]] = {
     "x-python-name": lambda value: isinstance(value, str) and is_python_name(value),
     "x-from-client": lambda value: isinstance(value, str) and is_python_name(value),
 }
+_PROPERTY: dict[str, Callable[[Any], bool]] = {
+    **_NAMES,
+    "x-also-known-as": lambda value: is_list(value) and bool(value) and all(isinstance(name, str) for name in value),
+}
 _GROUPS: dict[str, Callable[[Any], bool]] = {
     "x-require-one-of": _is_groups,
     "x-require-together": _is_groups,
@@ -45,7 +49,7 @@ _INFO: dict[str, Callable[[Any], bool]] = {
 
 def known_keys() -> set[str]:
     """All keys of our own."""
-    return {*_NAMES, *_GROUPS, *_OPERATION, *_INFO}
+    return {*_PROPERTY, *_GROUPS, *_OPERATION, *_INFO}
 
 
 def check_extensions(document: Document) -> Iterator[Finding]:
@@ -53,7 +57,7 @@ def check_extensions(document: Document) -> Iterator[Finding]:
     known: dict[str, dict[str, Callable[[Any], bool]]] = {"/info": _INFO}
     known |= {place: _NAMES for place, _ in parameters(document)}
     known |= {place.pointer: _GROUPS for place in schemas(document) if place.where == "component"}
-    known |= {place.pointer: _NAMES for place in schemas(document) if place.where == "property"}
+    known |= {place.pointer: _PROPERTY for place in schemas(document) if place.where == "property"}
     known |= {place.pointer: _WEBHOOK if place.webhook else _OPERATION for place in operations(document)}
     yield from _unknown(document.data, "", known)
     sources = as_object(as_object(document.data.get("info")).get("x-sources"))
@@ -64,6 +68,7 @@ def check_extensions(document: Document) -> Iterator[Finding]:
             yield from _query_groups(document, place)
     yield from _names(document)
     yield from _schema_groups(document)
+    yield from _other_names(document)
 
 
 def _unknown(value: Any, place: str, known: dict[str, dict[str, Callable[[Any], bool]]]) -> Iterator[Finding]:
@@ -131,6 +136,19 @@ def _schema_groups(document: Document) -> Iterator[Finding]:
                 for wire in as_list(group):
                     if str(wire) not in properties:
                         yield Finding(place, f"`{name}` has no property `{wire}`.")
+
+
+def _other_names(document: Document) -> Iterator[Finding]:
+    usage = usage_of(document)
+    for name, schema in document.schemas.items():
+        properties = merged_properties(document, as_object(schema))
+        for wire in as_object(as_object(schema).get("properties")):
+            others = {str(each) for each in as_list(properties[wire].get("x-also-known-as"))}
+            place = pointer("components", "schemas", name, "properties", wire, "x-also-known-as")
+            if others and name not in usage.response:
+                yield Finding(place, f"Other names are for reading, but no answer holds `{name}`.")
+            for other in sorted(others & properties.keys()):
+                yield Finding(place, f"`{other}` is a property of its own.")
 
 
 def _names(document: Document) -> Iterator[Finding]:

@@ -12,8 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dialogkit._core.call import OMIT, CallOptions
+    from dialogkit._core.call import OMIT, CallOptions, Omit
     from dialogkit._core.client import APIResponse
+    from dialogkit._core.dedupe import Claim, DedupeStore, MemoryDedupeStore, handled_once
+    from dialogkit._core.dedupe_redis import RedisDedupeStore
     from dialogkit._core.downloads import ByteStream, Download
     from dialogkit._core.errors import (
         AmbiguousOutcomeError,
@@ -33,8 +35,10 @@ if TYPE_CHECKING:
         PermissionDeniedError,
         RateLimitError,
         RateLimitWaitError,
+        ReauthorizationRequiredError,
         ResponseValidationError,
         ServerError,
+        TokenError,
         UnprocessableEntityError,
         UnsupportedMediaTypeError,
         WebhookVerificationError,
@@ -47,8 +51,15 @@ if TYPE_CHECKING:
     from dialogkit._core.sending.rate_limit.memory import MemoryRateLimiter
     from dialogkit._core.sending.rate_limit.redis import RedisRateLimiter
     from dialogkit._core.sending.retry import RetryPolicy
+    from dialogkit._core.sending.token_files import FileTokenStore
+    from dialogkit._core.sending.token_redis import RedisTokenStore
+    from dialogkit._core.sending.tokens import MemoryTokenStore, Token, TokenStore
     from dialogkit._core.uploads import Upload
+    from dialogkit._core.webhooks import WebhookDelivery, WebhookEvent, WebhookVerifier
+    from dialogkit.convoai.client import ConvoAI
     from dialogkit.hoopai.client import HoopAI
+    from dialogkit.hoopai.oauth import OAuth2
+    from dialogkit.hoverbot.client import HoverBot
 
 __version__ = "0.1.0"
 
@@ -66,17 +77,26 @@ __all__ = [
     "BadRequestError",
     "ByteStream",
     "CallOptions",
+    "Claim",
     "ConfigurationError",
     "ConflictError",
+    "ConvoAI",
     "DeadlineExceededError",
+    "DedupeStore",
     "DialogkitError",
     "Download",
     "Drift",
+    "FileTokenStore",
     "HoopAI",
+    "HoverBot",
     "InvalidArgumentError",
+    "MemoryDedupeStore",
     "MemoryRateLimiter",
+    "MemoryTokenStore",
     "Model",
     "NotFoundError",
+    "OAuth2",
+    "Omit",
     "Page",
     "Pager",
     "PaginationError",
@@ -88,7 +108,10 @@ __all__ = [
     "RateLimitEvent",
     "RateLimitWaitError",
     "RateLimiter",
+    "ReauthorizationRequiredError",
+    "RedisDedupeStore",
     "RedisRateLimiter",
+    "RedisTokenStore",
     "RequestEvent",
     "ResponseEvent",
     "ResponseInfo",
@@ -96,17 +119,26 @@ __all__ = [
     "RetryEvent",
     "RetryPolicy",
     "ServerError",
+    "Token",
+    "TokenError",
+    "TokenStore",
     "UnprocessableEntityError",
     "UnsupportedMediaTypeError",
     "Upload",
+    "WebhookDelivery",
+    "WebhookEvent",
     "WebhookVerificationError",
+    "WebhookVerifier",
     "__version__",
+    "handled_once",
     "response_info",
 ]
 
 _HOMES = {
-    "_core.call": ("OMIT", "CallOptions"),
+    "_core.call": ("OMIT", "CallOptions", "Omit"),
     "_core.client": ("APIResponse",),
+    "_core.dedupe": ("Claim", "DedupeStore", "MemoryDedupeStore", "handled_once"),
+    "_core.dedupe_redis": ("RedisDedupeStore",),
     "_core.downloads": ("ByteStream", "Download"),
     "_core.events": ("RateLimitEvent", "RequestEvent", "ResponseEvent", "RetryEvent"),
     "_core.models": ("Drift", "Model", "ResponseInfo", "response_info"),
@@ -116,8 +148,15 @@ _HOMES = {
     "_core.sending.rate_limit.memory": ("MemoryRateLimiter",),
     "_core.sending.rate_limit.redis": ("RedisRateLimiter",),
     "_core.sending.retry": ("RetryPolicy",),
+    "_core.sending.token_files": ("FileTokenStore",),
+    "_core.sending.token_redis": ("RedisTokenStore",),
+    "_core.sending.tokens": ("MemoryTokenStore", "Token", "TokenStore"),
     "_core.uploads": ("Upload",),
+    "_core.webhooks": ("WebhookDelivery", "WebhookEvent", "WebhookVerifier"),
+    "convoai.client": ("ConvoAI",),
     "hoopai.client": ("HoopAI",),
+    "hoopai.oauth": ("OAuth2",),
+    "hoverbot.client": ("HoverBot",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -293,3 +293,11 @@ def test_functions_cost_no_models_before_they_are_called(zoo_package: Path) -> N
         "assert 'zoo_sdk.models' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("key", ["total", "count", "how-many"])
+def test_a_property_is_read_by_any_of_its_names_and_written_by_its_own(models: ModuleType, key: str) -> None:
+    page = models.PetPage.model_validate({"pets": [], key: 2})
+    assert page.total == 2
+    assert page.model_dump(exclude_unset=True) == {"pets": [], "total": 2}
+    assert models.PetPage.model_validate({"pets": [], "count": 1, "total": 2}).total == 2

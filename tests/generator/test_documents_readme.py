@@ -16,6 +16,7 @@ from tests.generator.conftest import ROOT, make_project
 README = (ROOT / "openapi" / "README.md").read_text(encoding="utf-8")
 ADDITIONS = re.findall(r"^In `#(/[^`]+)`, add:\n\n```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 RESULTS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+"""The blocks of the new platform are indented, and tried in test_new_platform.py."""
 
 
 def add(document: Document, place: str, addition: Any) -> None:

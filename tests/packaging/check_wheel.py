@@ -19,7 +19,11 @@ from pathlib import Path
 from packaging.metadata import parse_email
 from packaging.requirements import Requirement
 
-TEST_TOOLS = ["pytest", "pytest-asyncio", "hypothesis", "httpx-aiohttp", "opentelemetry-sdk", "respx", "trio", "trustme"]
+TEST_TOOLS = [
+    *("pytest", "pytest-asyncio", "hypothesis", "httpx-aiohttp"),
+    *("opentelemetry-sdk", "respx", "trio", "trustme"),
+]
+EXTRAS = "fastapi,otel,redis,testing,webhooks"
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST = "3.10"
 
@@ -64,7 +68,7 @@ def use(python: str, wheel: Path, folder: Path, *options: str) -> list[str]:
         subprocess.run([python, "-m", "venv", str(folder)], check=True)
     own = folder / "bin" / "python"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    install = [str(own), "-m", "pip", "install", "-qq", *options, f"{wheel}[otel,redis,testing]", *TEST_TOOLS]
+    install = [str(own), "-m", "pip", "install", "-qq", *options, f"{wheel}[{EXTRAS}]", *TEST_TOOLS]
     subprocess.run(install, check=True, env=environment)
     smoke = Path(shutil.copy(Path(__file__).with_name("smoke.py"), folder))
     subprocess.run([str(own), "-W", "error", str(smoke)], check=True, cwd=folder, env=environment)
@@ -85,7 +89,8 @@ def main() -> None:
             print(f"NOT CHECKED on Python {OLDEST}: this machine has none (neither on PATH nor under ~/.pyenv).")
         lowest = lowest_versions(wheel, folder / "lowest.txt")
         pytest = use(oldest or sys.executable, wheel, folder / "oldest", "--constraint", str(lowest))
-        subprocess.run([*pytest, "tests/_core", "tests/hoopai"], check=True, cwd=ROOT)
+        tests = [f"tests/{room}" for room in ("_core", "hoopai", "hoverbot", "convoai")]
+        subprocess.run([*pytest, *tests], check=True, cwd=ROOT)
 
 
 if __name__ == "__main__":
