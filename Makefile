@@ -51,14 +51,18 @@ check-generated: $(SETUP) ## Check that the generated code is what the documents
 
 .PHONY: system
 system: ## Install what the tests need from Debian's packages, where that is allowed.
-	@command -v redis-server >/dev/null && exit 0; \
-	if ! command -v apt-get >/dev/null; then echo "redis-server is missing, and there is no apt-get to install it."; exit 0; fi; \
+	@missing=; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	  || missing="$$missing chromium"; \
+	[ -n "$$missing" ] || exit 0; \
+	if ! command -v apt-get >/dev/null; then echo "Missing, and there is no apt-get to install it:$$missing"; exit 0; fi; \
 	if [ "$$(id -u)" = 0 ]; then as_root=; elif sudo -n true 2>/dev/null; then as_root="sudo -n"; \
-	else echo "redis-server is missing, and installing it takes root: sudo apt-get install redis-server"; exit 0; fi; \
-	echo "Installing redis-server ..."; \
+	else echo "Missing, and installing it takes root: sudo apt-get install$$missing"; exit 0; fi; \
+	echo "Installing$$missing ..."; \
 	{ $$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive \
-	  apt-get install -qq -y --no-install-recommends redis-server; } >/dev/null \
-	  || echo "redis-server could not be installed: apt-get install redis-server"
+	  apt-get install -qq -y --no-install-recommends $$missing; } >/dev/null \
+	  || echo "It could not be installed: apt-get install$$missing"
 
 .PHONY: test-unit
 test-unit: $(SETUP) system ## Run the tests (T="-k name" to choose).
