@@ -61,6 +61,8 @@ class WebhookFormat:
     """Where an event's name is, at the top; the first that holds text counts."""
     wrappers: tuple[str, ...] = ()
     """Where a known event's own fields may be, if that is an object; what stands at the top wins."""
+    outside_only: tuple[str, ...] = ()
+    """Names that mean something else in a wrapper; there they are left in it."""
     timestamp_key: str = "timestamp"
     """Where it says, at the top, when a delivery was sent."""
     id_keys: tuple[str, ...] = ()
@@ -205,12 +207,24 @@ class WebhookVerifier(Generic[EventT_co]):
         known = self.format.events.get(type_)
         deviations: list[Deviation] = []
         # What nobody has described keeps the form in which it came.
-        values = {**payload, "type": type_} if known is None else unwrapped(payload, self.format.wrappers)
+        values = {**payload, "type": type_} if known is None else self._fields(payload)
         event = build((known or self.format.other)(), values, deviations)
         operation = "webhook" if known is None else f"webhook {type_}"
         for each in deviations:
             self._report(Drift(operation=operation, location=place(each.path), message=each.message))
         return cast("EventT_co", event)
+
+    def _fields(self, payload: Payload) -> Payload:
+        """Return the fields of a known event, out of the envelope."""
+        left: Payload = {}
+        for wrapper in self.format.wrappers:
+            inner = payload.get(wrapper)
+            if isinstance(inner, dict):
+                fields = cast("Payload", inner)
+                if kept := {name: fields[name] for name in self.format.outside_only if name in fields}:
+                    left[wrapper] = kept
+                    payload = {**payload, wrapper: {key: fields[key] for key in fields if key not in kept}}
+        return {**unwrapped(payload, self.format.wrappers), **left}
 
     def _id_of(self, headers: Mapping[str, list[str]]) -> str | None:
         values = (value for name in self.format.id_headers for value in headers.get(name.lower(), ()))
