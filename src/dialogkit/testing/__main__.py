@@ -8,16 +8,25 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from dialogkit.testing import LoggedRequest, Sandbox, Tier
+    from dialogkit.testing import Delivery, LoggedRequest, Registration, Sandbox, Tier
 
-_TIERS: Final[Mapping[str, Tier | None]] = {"standard": "standard", "agency": "agency", "none": None}
+_PLATFORMS: Final = ("hoopai", "hoverbot", "convoai")
+_TIERS: Final[Mapping[str, Tier | Literal["first"] | None]] = {
+    "first": "first",
+    "standard": "standard",
+    "agency": "agency",
+    "free": "free",
+    "pro": "pro",
+    "enterprise": "enterprise",
+    "none": None,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the sandbox until SIGINT or SIGTERM, with a line for each request.
+    """Run the sandbox until SIGINT or SIGTERM, with a line for each request and each webhook.
 
     Args:
         arguments: Command line, without the program; the process's own unless given.
@@ -28,12 +37,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parse(arguments)
     try:
-        from dialogkit.testing import Sandbox, SandboxError  # noqa: PLC0415 - `--help` works without the extra, too
+        from dialogkit import ConfigurationError  # noqa: PLC0415 - `--help` works without the extra, too
+        from dialogkit.testing import Sandbox, SandboxError  # noqa: PLC0415 - as above
     except ImportError as error:
         return _fail(str(error))
-    sandbox = Sandbox(
-        host=options.host, port=options.port, tier=_TIERS[options.tier], seed=not options.empty, on_request=_report
-    )
+    try:
+        sandbox = Sandbox(
+            host=options.host,
+            port=options.port,
+            tier=_TIERS[options.tier],
+            seed=not options.empty,
+            on_request=_report,
+            on_delivery=_report_delivery,
+            platform=options.platform,
+        )
+    except ValueError as error:  # a tier of another platform
+        return _fail(str(error))
     stopped = threading.Event()
 
     def stop(_: int, __: FrameType | None) -> None:
@@ -43,9 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, stop)
     try:
         with sandbox:
-            _say(_greeting(sandbox, options.tier))
+            hooks = [_register(sandbox, url, options.webhook_secret) for url in options.webhook]
+            _say(_greeting(sandbox, hooks, secret_is_known=bool(options.webhook_secret)))
             stopped.wait()
-    except SandboxError as error:
+    except (SandboxError, ConfigurationError, ValueError) as error:
         return _fail(str(error))
     _say("Stopped.")
     return 0
@@ -53,38 +73,78 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m dialogkit.testing", description="A stand-in for the HoopAI platform on loopback."
+        prog="python -m dialogkit.testing", description="A stand-in for a platform on loopback."
     )
+    parser.add_argument("--platform", choices=_PLATFORMS, default=_PLATFORMS[0], help="which (default: %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8080, help="port to bind, 0 for any (default: %(default)s)")
-    parser.add_argument("--tier", choices=tuple(_TIERS), default="standard", help="rate limits (default: %(default)s)")
+    parser.add_argument(
+        "--tier", choices=tuple(_TIERS), default="first", help="rate limits (default: the platform's smallest)"
+    )
     parser.add_argument("--empty", action="store_true", help="start without the rows that have fixed ids")
+    parser.add_argument(
+        "--webhook",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="endpoint on this machine that is told of events, signed as the platform does it; may be repeated",
+    )
+    parser.add_argument("--webhook-secret", metavar="SECRET", help="sign them by HMAC with this secret")
     return parser.parse_args(arguments)
 
 
-def _greeting(sandbox: Sandbox, tier: str) -> str:
+def _register(sandbox: Sandbox, url: str, secret: str | None) -> Registration:
+    return sandbox.webhooks.register(url, scheme="hmac" if secret else None, secret=secret or None)
+
+
+def _greeting(sandbox: Sandbox, hooks: Sequence[Registration], *, secret_is_known: bool) -> str:
+    platform = sandbox.platform
+    settings = {"API_KEY": sandbox.api_key, "BASE_URL": sandbox.url}
+    own = ""
+    if platform.locations:
+        settings["LOCATION_ID"] = sandbox.location_id
+        own = f', location_id="{sandbox.location_id}"'
+    elif platform.further_limits:  # whose clients are told which limits hold
+        own = f", plan={_quoted(sandbox.tier)}"
+    shown = "".join(f"  {name.lower().replace('_', ' '):12} {value}\n" for name, value in settings.items())
+    told = "".join(
+        f"  webhooks to  {hook.url}, {_how_to_verify(hook, secret_is_known=secret_is_known)}\n" for hook in hooks
+    )
+    exports = "".join(f"  export {platform.name.upper()}_{name}={value}\n" for name, value in settings.items())
     return f"""\
-HoopAI sandbox at {sandbox.url}, rate limits: {tier}
+{platform.name} sandbox at {sandbox.url}, rate limits: {sandbox.tier or "none"}
 
-  API key      {sandbox.api_key}
-  location id  {sandbox.location_id}
-
+{shown}{told}
 Point a client at it:
 
-  HoopAI("{sandbox.api_key}", base_url="{sandbox.url}", location_id="{sandbox.location_id}")
+  {platform.name}("{sandbox.api_key}", base_url="{sandbox.url}"{own})
 
-or set the environment and call HoopAI():
+or set the environment and call {platform.name}({own.removeprefix(", ") if "plan" in own else ""}):
 
-  export HOOPAI_API_KEY={sandbox.api_key}
-  export HOOPAI_LOCATION_ID={sandbox.location_id}
-  export HOOPAI_BASE_URL={sandbox.url}
-
+{exports}
 Requests appear below. Ctrl-C stops it.
 """
 
 
+def _quoted(text: str | None) -> str:
+    return "None" if text is None else f'"{text}"'
+
+
+def _how_to_verify(hook: Registration, *, secret_is_known: bool) -> str:
+    if hook.public_key:
+        return f"public key {hook.public_key}"
+    return "signed with the secret" if secret_is_known else f"signed with the secret {hook.secret}"
+
+
 def _report(request: LoggedRequest) -> None:
     _say(f"{request.status or '---'} {request.method:6} {request.path}  {request.operation_id or '-'}")
+
+
+def _report_delivery(delivery: Delivery) -> None:
+    last = delivery.attempts[-1]
+    outcome = last.error or ("accepted" if last.accepted else "not accepted")
+    number = len(delivery.attempts)
+    _say(f"{last.status or '---'} webhook {delivery.event} to {delivery.url}, attempt {number}: {outcome}")
 
 
 def _say(text: str) -> None:

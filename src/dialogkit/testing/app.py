@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,11 +13,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from dialogkit.testing.access import authenticate, location_in_reach, named_location, peek_location, require_headers
 from dialogkit.testing.conformity import check_answer
-from dialogkit.testing.document import Match, Operation, read_document
+from dialogkit.testing.deliveries import Delivery, Persistence
+from dialogkit.testing.document import Json, Match, Operation, read_document
 from dialogkit.testing.errors import Refusal, SandboxError
+from dialogkit.testing.events import Outcome, check_event
 from dialogkit.testing.faults import Drop, Fault, HalfBody, Latency, SlowBody
 from dialogkit.testing.injection import Injections, spoilt, substitute
-from dialogkit.testing.limits import Limits, Verdict, Window
+from dialogkit.testing.limits import Limits, Tier, Verdict, Window
 from dialogkit.testing.links import PREFIX
 from dialogkit.testing.log import Log, LoggedRequest
 from dialogkit.testing.platforms import Platform
@@ -25,10 +27,12 @@ from dialogkit.testing.registry import Answer, Call
 from dialogkit.testing.schemas import Schemas
 from dialogkit.testing.state import Credential, State
 from dialogkit.testing.validation import RequestReader
+from dialogkit.testing.webhooks import Webhooks
 from dialogkit.testing.wire import Wire
 
 _logger = logging.getLogger("dialogkit.testing")
 _LARGEST_BODY: Final = 256 * 1024 * 1024
+_NONSENSE: Final = 422
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +40,8 @@ class Settings:
     """How the sandbox behaves."""
 
     platform: Platform
-    windows: tuple[Window, ...] | None
-    """The tier's limits; None for none at all."""
+    tier: Tier | None
+    """Whose rate limits hold; None for none at all."""
     api_key: str
     location_id: str
     seed: bool
@@ -46,6 +50,8 @@ class Settings:
     validate_responses: bool
     clock: Callable[[], float]
     monotonic: Callable[[], float]
+    persistence: Persistence
+    """How webhooks are delivered."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,12 @@ class SandboxApp:
     All requests are handled in one event loop; `lock` guards the state against other threads.
     """
 
-    def __init__(self, settings: Settings, on_request: Callable[[LoggedRequest], None] | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        on_request: Callable[[LoggedRequest], None] | None,
+        on_delivery: Callable[[Delivery], None] | None = None,
+    ) -> None:
         self.settings = settings
         self.lock = threading.RLock()
         self.failures: list[str] = []
@@ -74,26 +85,46 @@ class SandboxApp:
         self.injections = Injections(self._document, self.lock)
         self._schemas = Schemas(self._document)
         self._reader = RequestReader(self._document, self._schemas)
+        self.webhooks = Webhooks(
+            settings.platform.name.lower(),
+            self._envelope,
+            check=self._event_problem,
+            on_failure=self._fail,
+            persistence=settings.persistence,
+            on_attempt=on_delivery,
+        )
         self.reset()
 
     def reset(self) -> None:
         """Forget everything that happened."""
+        # Not with the lock: a request that waits for it would hold up the loop in which deliveries are cancelled.
+        self.webhooks.clear()
         settings = self.settings
         with self.lock:
             self.state = State(settings.location_id, settings.clock)
+            for key in settings.platform.keys[1:]:
+                self.state.tokens[key] = Credential(f"api key {key}", "key")
             self.state.tokens[settings.api_key] = Credential("api key", "key")
-            windows = settings.windows
-            self._limits = None if windows is None else Limits(windows, settings.monotonic)
-            self._own_limits = {
-                id_: Limits(own, settings.monotonic)
-                for id_, own in settings.platform.own_limits.items()
-                if windows is not None
-            }
+            self._set_limits()
             self.failures.clear()
             self.injections.clear()
             self.log.clear()
             if settings.seed:
                 settings.platform.seed(self.state)
+
+    def _set_limits(self) -> None:
+        platform, tier = self.settings.platform, self.settings.tier
+        self._limits = None if tier is None else self._counting(platform.tiers[tier])
+        self._own_limits: dict[str, Limits] = {}
+        self._further_limits: dict[str, Limits] = {}
+        if tier is not None:
+            own, further = platform.own_limits, platform.further_limits.get(tier, {})
+            self._own_limits = {id_: self._counting(windows) for id_, windows in own.items()}
+            self._further_limits = {id_: self._counting(windows) for id_, windows in further.items()}
+
+    def _counting(self, windows: tuple[Window, ...]) -> Limits:
+        settings = self.settings
+        return Limits(windows, settings.monotonic, settings.platform.limit_headers, settings.clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""
@@ -184,6 +215,8 @@ class SandboxApp:
                 base_url=f"{request.url.scheme}://{request.url.netloc}",
                 trace_id=trace_id,
                 upload_limit=self.settings.upload_limit,
+                tier=self.settings.tier,
+                webhooks=self.webhooks,
             )
             answer = self._handle(call)
         except Refusal as refusal:
@@ -197,13 +230,16 @@ class SandboxApp:
             return Verdict({})
         with self.lock:
             counted = location_id if location_id in self.state.locations else self.state.default_location
-            return limits.admit((credential.name, counted))
+            return limits.admit((credential.name, counted), self._further_limits.get(operation.id))
 
     def _handle(self, call: Call) -> Answer:
         operation = call.operation
         handler = self.settings.platform.handlers[operation.id]
         with self.lock:
             result: Any = handler(call)
+            if isinstance(result, Outcome):
+                self.webhooks.announce(result.events)
+                result = result.answer
             if isinstance(result, Answer):
                 return result
             return Answer(operation.success) if result is None else Answer.json(operation.success, result)
@@ -220,8 +256,9 @@ class SandboxApp:
         return Answer(200, file.content, file.content_type)
 
     def _refused(self, refusal: Refusal, trace_id: str) -> Answer:
-        body = self.settings.platform.error_body(refusal, trace_id)
-        return Answer.json(refusal.status, body, refusal.headers)
+        platform = self.settings.platform
+        status = platform.nonsense if refusal.status == _NONSENSE else refusal.status
+        return Answer.json(status, platform.error_body(refusal, trace_id), refusal.headers)
 
     def _checked(self, operation: Operation | None, answer: Answer, trace_id: str) -> Answer:
         if not self.settings.validate_responses or operation is None:
@@ -229,9 +266,20 @@ class SandboxApp:
         failure = check_answer(self._schemas, operation, answer)
         if failure is None:
             return answer
+        self._fail(failure)
+        return self._refused(Refusal(500, failure), trace_id)
+
+    def _envelope(self, event: str, data: Mapping[str, Any], *, id_: str) -> Json:
+        settings = self.settings
+        now, here = settings.clock(), settings.location_id
+        return settings.platform.envelope(event, data, id_=id_, now=now, location_id=here)
+
+    def _event_problem(self, event: str, payload: Json) -> str | None:
+        return check_event(self._document, self._schemas, event, payload) if self.settings.validate_responses else None
+
+    def _fail(self, failure: str) -> None:
         _logger.error("%s", failure)
         self.failures.append(failure)
-        return self._refused(Refusal(500, failure), trace_id)
 
     def _failed(self, target: _Target, error: Exception, trace_id: str) -> Answer:
         _logger.error("The sandbox failed on %s %s.", target.method, target.path, exc_info=error)

@@ -67,3 +67,17 @@ def hoopai_body(refusal: Refusal, trace_id: str) -> Json:
     if status in {401, 403, 422} or refusal.error:
         body["error"] = refusal.error or HTTPStatus(status).phrase.replace("Content", "Entity")
     return body
+
+
+def hoverbot_body(refusal: Refusal, _: str) -> Json:
+    """Build the body of a refusal for HoverBot, which documents none."""
+    return {"message": _one_text(refusal)}
+
+
+def convoai_body(refusal: Refusal, _: str) -> Json:
+    """Build the body of a refusal for ConvoAI, which documents none."""
+    return {"detail": _one_text(refusal)}
+
+
+def _one_text(refusal: Refusal) -> str:
+    return refusal.message if isinstance(refusal.message, str) else "; ".join(refusal.message)

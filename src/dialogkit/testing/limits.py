@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-Tier: TypeAlias = Literal["standard", "agency"]
-"""The platform's account tiers with published limits."""
+Tier: TypeAlias = Literal["standard", "agency", "free", "pro", "enterprise"]
+"""Whose published limits hold: HoopAI's account tiers (`standard`, `agency`), what HoverBot gives everybody
+(`standard`), or ConvoAI's plans (`free`, `pro`, `enterprise`)."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,77 @@ class Window:
     seconds: float
 
 
+DAILY: Final = Window(200_000, 86_400)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How far a key has used its limits up, for the headers of answers."""
+
+    window: Window
+    """The shortest of its limits."""
+    used: int
+    """How many requests count towards that one."""
+    today: int
+    """How many were let in since midnight."""
+    clears_at: float
+    """When nothing counts towards the window any more, in epoch seconds."""
+
+
+HeaderStyle: TypeAlias = Callable[[Usage], Mapping[str, str]]
+"""How a platform tells of its limits."""
+
+
+def hoopai_headers(usage: Usage) -> Mapping[str, str]:
+    """Tell of the burst and of the day."""
+    return {
+        "X-RateLimit-Limit-Daily": str(DAILY.limit),
+        "X-RateLimit-Daily-Remaining": str(max(0, DAILY.limit - usage.today)),
+        "X-RateLimit-Interval-Milliseconds": str(round(usage.window.seconds * 1000)),
+        "X-RateLimit-Max": str(usage.window.limit),
+        "X-RateLimit-Remaining": str(max(0, usage.window.limit - usage.used)),
+    }
+
+
+def convoai_headers(usage: Usage) -> Mapping[str, str]:
+    """Tell of the minute."""
+    return {
+        "X-RateLimit-Limit": str(usage.window.limit),
+        "X-RateLimit-Remaining": str(max(0, usage.window.limit - usage.used)),
+        "X-RateLimit-Reset": str(math.ceil(usage.clears_at)),
+    }
+
+
+def no_headers(_: Usage) -> Mapping[str, str]:
+    """Tell nothing."""
+    return {}
+
+
 TIERS: Final[Mapping[Tier, tuple[Window, ...]]] = {
     "standard": (Window(60, 60), Window(10, 1)),
     "agency": (Window(120, 60), Window(20, 1)),
 }
-DAILY: Final = Window(200_000, 86_400)
+"""HoopAI's."""
+
+# 600 a minute, and twice as many for a time whose length nobody documents: what a burst takes is missing afterwards.
+HOVERBOT_TIERS: Final[Mapping[Tier, tuple[Window, ...]]] = {"standard": (Window(1_200, 120),)}
+
+CONVOAI_PLANS: Final[Mapping[Tier, tuple[Window, ...]]] = {
+    "free": (Window(30, 60),),
+    "pro": (Window(300, 60),),
+    "enterprise": (Window(3_000, 60),),
+}
+
+
+def _quotas(messages: int, documents: int) -> Mapping[str, tuple[Window, ...]]:
+    return {"send_message": (Window(messages, 3_600),), "create_knowledge": (Window(documents, 86_400),)}
+
+
+CONVOAI_QUOTAS: Final[Mapping[Tier, Mapping[str, tuple[Window, ...]]]] = {
+    "free": _quotas(60, 20),
+    "pro": _quotas(1_000, 500),
+}
+"""What operations of ConvoAI are counted by besides, by plan."""
 
 
 @dataclass(frozen=True)
@@ -51,44 +119,66 @@ class Limits:
     Args:
         windows: The limits that hold together; the shortest is the burst window that the headers describe.
         monotonic: The clock, in seconds.
+        style: Makes the headers.
+        clock: The clock that dates in headers are by, in epoch seconds.
 
     """
 
-    def __init__(self, windows: tuple[Window, ...], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        windows: tuple[Window, ...],
+        monotonic: Callable[[], float],
+        style: HeaderStyle = hoopai_headers,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._windows = windows
         self._burst = min(windows, key=lambda window: window.seconds)
         self._longest = max(window.seconds for window in windows)
         self._monotonic = monotonic
+        self._style = style
+        self._clock = clock
         self._histories: dict[Hashable, _History] = {}
 
-    def admit(self, key: Hashable) -> Verdict:
-        """Let one request of `key` in, or say how long it must wait."""
+    def admit(self, key: Hashable, besides: Limits | None = None) -> Verdict:
+        """Let one request of `key` in, or say how long it must wait.
+
+        Args:
+            key: Whose request it is.
+            besides: Further limits that it counts towards, if all let it in. The headers do not tell of them.
+
+        """
         now = self._monotonic()
+        counting = [self] if besides is None else [self, besides]
+        wait = max(each.wait(key, now) for each in counting)
+        if wait <= 0:
+            for each in counting:
+                each.count(key, now)
+            return Verdict(self._headers(key, now))
+        seconds = max(1, math.ceil(wait))
+        return Verdict({**self._headers(key, now), "Retry-After": str(seconds)}, retry_after=seconds)
+
+    def wait(self, key: Hashable, now: float) -> float:
+        """Return how many seconds a request of `key` must wait; 0 or less for none."""
         history = self._histories.setdefault(key, _History())
         while history.admitted and history.admitted[0] <= now - self._longest:
             history.admitted.popleft()
         if (day := int(now // DAILY.seconds)) != history.day:
             history.day, history.today = day, 0
-        wait = max(self._wait(history, window, now) for window in self._windows)
-        if wait <= 0:
-            history.admitted.append(now)
-            history.today += 1
-            return Verdict(self._headers(history, now))
-        seconds = max(1, math.ceil(wait))
-        return Verdict({**self._headers(history, now), "Retry-After": str(seconds)}, retry_after=seconds)
+        return max(self._wait(history, window, now) for window in self._windows)
+
+    def count(self, key: Hashable, now: float) -> None:
+        """Count a request of `key`, after `wait`."""
+        history = self._histories[key]
+        history.admitted.append(now)
+        history.today += 1
 
     def _wait(self, history: _History, window: Window, now: float) -> float:
         if len(history.admitted) < window.limit:
             return 0.0
         return history.admitted[-window.limit] + window.seconds - now
 
-    def _headers(self, history: _History, now: float) -> dict[str, str]:
-        burst = self._burst
+    def _headers(self, key: Hashable, now: float) -> Mapping[str, str]:
+        burst, history = self._burst, self._histories[key]
         used = sum(1 for moment in history.admitted if moment > now - burst.seconds)
-        return {
-            "X-RateLimit-Limit-Daily": str(DAILY.limit),
-            "X-RateLimit-Daily-Remaining": str(max(0, DAILY.limit - history.today)),
-            "X-RateLimit-Interval-Milliseconds": str(round(burst.seconds * 1000)),
-            "X-RateLimit-Max": str(burst.limit),
-            "X-RateLimit-Remaining": str(max(0, burst.limit - used)),
-        }
+        clears_in = history.admitted[-1] + burst.seconds - now if used else 0.0
+        return self._style(Usage(burst, used, history.today, self._clock() + clears_in))

@@ -11,6 +11,7 @@ from dialogkit.testing.document import Json, Operation
 from dialogkit.testing.errors import not_found
 from dialogkit.testing.state import Credential, Row, State, Table
 from dialogkit.testing.validation import UploadedFile
+from dialogkit.testing.webhooks import Webhooks
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ class Call:
     """Where the sandbox was called, for links to it."""
     trace_id: str
     upload_limit: int
+    tier: str | None
+    """Whose rate limits hold; None for none."""
+    webhooks: Webhooks
 
     def row(self, table: Table, id_: str) -> Row:
         """Return a row that this request may see, or refuse with 404."""

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Any, Literal
 
 import anyio
-from typing_extensions import Self
+from typing_extensions import Self, override
 
+from dialogkit.testing import tables
 from dialogkit.testing.app import SandboxApp, Settings
+from dialogkit.testing.deliveries import Delivery, Persistence
 from dialogkit.testing.errors import SandboxError
 from dialogkit.testing.faults import Fault
+from dialogkit.testing.handlers.webhook_events import message_events
 from dialogkit.testing.injection import Injection
 from dialogkit.testing.limits import Tier
 from dialogkit.testing.log import LoggedRequest
-from dialogkit.testing.platforms import HOOPAI, Platform
+from dialogkit.testing.platforms import Platform, PlatformName, platform_of
 from dialogkit.testing.seeding import Seeding
 from dialogkit.testing.server import ServerError, ServerThread
+from dialogkit.testing.state import State
+from dialogkit.testing.webhooks import Webhooks
 
 
 class Sandbox(Seeding):
-    """A stand-in for HoopAI that runs in a thread of its own, and so serves asyncio, trio and synchronous code alike.
+    """A stand-in for a platform, in a thread of its own: it serves asyncio, trio and synchronous code alike.
 
     It is driven by the OpenAPI document that the client is made from: it refuses what the document forbids, and
     remembers what it is told. Use it as a context manager, asynchronous or not::
@@ -30,22 +37,38 @@ class Sandbox(Seeding):
             async with HoopAI(sandbox.api_key, base_url=sandbox.url, location_id=sandbox.location_id) as hoop:
                 ...
 
+        async with Sandbox(platform="convoai") as sandbox:
+            async with ConvoAI(sandbox.api_key, base_url=sandbox.url) as convo:
+                ...
+
     Args:
         host: Address to bind.
         port: Port to bind; 0 for any that is free, see `url`.
-        tier: Whose rate limits hold: `standard` (60 a minute and 10 a second) or `agency` (twice that); None for none.
-        api_key: The key that is accepted, besides tokens that `/oauth/token` issues.
-        location_id: The location that the key is for.
-        seed: Whether to start with a few rows that have fixed ids: `conversation_1` with `contact_1`, with
+        tier: Whose rate limits hold, None for none. Of HoopAI: `standard` (60 a minute and 10 a second) or `agency`
+            (twice that). Of HoverBot: `standard` (600 a minute, 1,200 at once). Of ConvoAI: `free`, `pro` or
+            `enterprise`. The first of these unless given.
+        api_key: The key that is accepted, besides tokens that HoopAI's `/oauth/token` issues. ConvoAI accepts
+            `ck_test_sandbox`, which is shown, and `ck_live_sandbox`, each with limits of its own.
+        location_id: The location that the key is for; HoopAI alone has locations.
+        seed: Whether to start with a few rows that have fixed ids. HoopAI: `conversation_1` with `contact_1`, with
             `message_1`, the call `message_call` and the email `email_1`; `conversation_2`; `bot_1`; `agent_1`;
-            `voice_agent_1` with `call_1`; `knowledge_base_1`.
+            `voice_agent_1` with `call_1`; `knowledge_base_1`. HoverBot: `conversation_1`, `source_1`. ConvoAI:
+            `agent_1`, which is active and has `document_1`, and `agent_2`, a draft.
         upload_limit: Largest file that an upload may have, in bytes.
         validate_responses: Whether to check each answer against the document. One that does not conform is
             answered 500 instead, and leaving the sandbox raises `SandboxError`.
         clock: What time it is, in epoch seconds: it dates rows, and lets tokens and signed links expire.
         monotonic: The clock of the rate limits, in seconds.
         on_request: Called with each request when it is known what becomes of it, in the sandbox's thread.
-        platform: What to stand in for.
+        on_delivery: Called with each webhook delivery after each attempt, in the sandbox's thread.
+        webhook_timeout: Seconds within which a webhook must be answered.
+        webhook_backoff: Seconds before a webhook is delivered again; each further pause is twice as long.
+        webhook_attempts: How often a webhook is delivered until it is accepted, at most. By default this takes no more
+            than 46 seconds, which is less than the 5 minutes after which a verifier finds a delivery stale.
+        platform: What to stand in for: `hoopai`, `hoverbot` or `convoai`.
+
+    Raises:
+        ValueError: There is no such platform, or it has no such tier.
 
     """
 
@@ -54,8 +77,8 @@ class Sandbox(Seeding):
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        tier: Tier | None = "standard",
-        api_key: str = "sandbox-key",
+        tier: Tier | Literal["first"] | None = "first",
+        api_key: str | None = None,
         location_id: str = "loc_sandbox",
         seed: bool = True,
         upload_limit: int = 5 * 1024 * 1024,
@@ -63,25 +86,46 @@ class Sandbox(Seeding):
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         on_request: Callable[[LoggedRequest], None] | None = None,
-        platform: Platform = HOOPAI,
+        on_delivery: Callable[[Delivery], None] | None = None,
+        webhook_timeout: float = 5.0,
+        webhook_backoff: float = 0.5,
+        webhook_attempts: int = 6,
+        platform: Platform | PlatformName = "hoopai",
     ) -> None:
+        platform = platform_of(platform)
         settings = Settings(
             platform=platform,
-            windows=None if tier is None else platform.tiers[tier],
-            api_key=api_key,
+            tier=_known_tier(platform, tier),
+            api_key=platform.keys[0] if api_key is None else api_key,
             location_id=location_id,
             seed=seed,
             upload_limit=upload_limit,
             validate_responses=validate_responses,
             clock=clock,
             monotonic=monotonic,
+            persistence=Persistence(webhook_timeout, webhook_backoff, webhook_attempts),
         )
-        self.api_key = api_key
+        self.api_key = settings.api_key
         self.location_id = location_id
         self.host = host
-        self._app = SandboxApp(settings, on_request)
-        super().__init__(lambda: self._app.state, self._app.lock)
-        self._server = ServerThread(self._app, host, port)
+        self._app = SandboxApp(settings, on_request, on_delivery)
+        super().__init__(self._state_of_hoopai, self._app.lock)
+        self._server = _Server(self._app, host, port)
+
+    def _state_of_hoopai(self) -> State:
+        if not self.platform.locations:
+            raise SandboxError(f"A sandbox of {self.platform.name} has only what its API can make: this is for HoopAI.")
+        return self._app.state
+
+    @property
+    def platform(self) -> Platform:
+        """What it stands in for."""
+        return self._app.settings.platform
+
+    @property
+    def tier(self) -> Tier | None:
+        """Whose rate limits hold."""
+        return self._app.settings.tier
 
     @property
     def url(self) -> str:
@@ -102,9 +146,58 @@ class Sandbox(Seeding):
         """
         return tuple(self._app.log)
 
+    @property
+    def webhooks(self) -> Webhooks:
+        """Who is told of events.
+
+        Register your app's endpoint, and it gets them signed, over HTTP::
+
+            hook = sandbox.webhooks.register("http://127.0.0.1:8000/webhooks/hoopai")
+            sandbox.webhooks.emit("ConversationEscalated", {"conversationId": "conversation_1"})
+            sandbox.webhooks.wait()
+
+        These happen by themselves at HoopAI: `InboundMessage` and `OutboundMessage` when messages are added by a call
+        or by `add_messages` and `add_conversations`, unless they are scheduled; `ConversationUnreadUpdate`;
+        `BotStatusChanged`; `KnowledgeBaseUpdated` when a bot's knowledge grows or shrinks. At HoverBot:
+        `conversation.created`; `message.responded`; `lead.qualified` when a user tells an email address;
+        `escalation.created`. At ConvoAI, `conversation.created` with the first message to a contact in 24 hours; what
+        its API registers is told, too, if it is on this machine.
+        """
+        return self._app.webhooks
+
+    @property
+    def deliveries(self) -> Sequence[Delivery]:
+        """What was delivered to webhooks since the last `reset`, oldest first; the newest 10,000."""
+        return self._app.webhooks.deliveries
+
     def reset(self) -> None:
-        """Forget everything: rows, tokens, what counts towards the limits, faults, and `requests`. The port stays."""
+        """Forget everything: rows, tokens, what counts towards the limits, faults, webhooks, and `requests`.
+
+        The port and the key that webhooks are signed with stay.
+        """
         self._app.reset()
+
+    @override
+    def add_conversations(self, count: int, *, location_id: str | None = None, **values: Any) -> list[str]:
+        with self._lock:
+            ids = super().add_conversations(count, location_id=location_id, **values)
+            self._announce_newest(len(ids))
+        return ids
+
+    @override
+    def add_messages(
+        self, conversation_id: str, count: int, *, channel: str = "SMS", direction: str = "inbound"
+    ) -> list[str]:
+        with self._lock:
+            ids = super().add_messages(conversation_id, count, channel=channel, direction=direction)
+            self._announce_newest(len(ids))
+        return ids
+
+    def _announce_newest(self, count: int) -> None:
+        """Tell whoever is registered of the messages that were added last."""
+        if count and self.webhooks.registrations:
+            state = self._app.state
+            self.webhooks.announce(message_events(state, *list(tables.messages(state))[-count:]))
 
     def inject(
         self, fault: Fault, *, on: str, times: int | None = None, rate: float | None = None, seed: int | None = None
@@ -187,3 +280,28 @@ class Sandbox(Seeding):
     ) -> None:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self.stop)
+
+
+def _known_tier(platform: Platform, tier: str | None) -> Tier | None:
+    if tier is None:
+        return None
+    tiers = list(platform.tiers)
+    if tier == "first":
+        return tiers[0]
+    for each in tiers:
+        if each == tier:
+            return each
+    raise ValueError(f"{platform.name} has the tiers {', '.join(tiers)}, not {tier!r}.")
+
+
+class _Server(ServerThread):
+    """Serves the app, and delivers its webhooks in the same event loop."""
+
+    def __init__(self, app: SandboxApp, host: str, port: int) -> None:
+        super().__init__(app, host, port)
+        self._webhooks = app.webhooks
+
+    @override
+    async def _serve(self, listener: socket.socket) -> None:
+        async with self._webhooks.delivering():
+            await super()._serve(listener)

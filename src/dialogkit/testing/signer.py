@@ -17,7 +17,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from dialogkit import ConfigurationError, Model
+from dialogkit.convoai import webhooks as convoai
 from dialogkit.hoopai import webhooks as hoopai
+from dialogkit.hoverbot import webhooks as hoverbot
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -38,7 +40,8 @@ class SignedWebhook:
 class _Platform:
     headers: Mapping[Scheme, str]
     """The signature's header, by scheme; the first is the platform's usual one."""
-    id_key: str
+    id_key: str | None
+    """Where a delivery's id goes; None where the platform documents none."""
     timestamp_key: str = "timestamp"
 
 
@@ -51,7 +54,9 @@ _PLATFORMS: Final[Mapping[str, _Platform]] = MappingProxyType(
                 "hmac": hoopai.SECRET_HEADERS[0],
             },
             id_key="webhookId",
-        )
+        ),
+        "hoverbot": _Platform(headers={"hmac": hoverbot.HEADER}, id_key="idempotencyKey"),
+        "convoai": _Platform(headers={"hmac": convoai.HEADER}, id_key=None),
     }
 )
 
@@ -66,7 +71,7 @@ class WebhookSigner:
         event = webhooks.verify(delivery.body, delivery.headers, public_key=signer.public_key)
 
     Args:
-        platform: Whose deliveries; `hoopai` so far.
+        platform: Whose deliveries: `hoopai`, `hoverbot` or `convoai`.
         scheme: How they are signed, the platform's usual way unless given.
         secret: The webhook secret for `hmac`, made up unless given.
         clock: Returns the seconds since 1970, for `timestamp`.
@@ -86,7 +91,8 @@ class WebhookSigner:
         if platform not in _PLATFORMS:
             raise ConfigurationError(f"WebhookSigner knows {', '.join(_PLATFORMS)}, not {platform!r}")
         self._platform = _PLATFORMS[platform]
-        self._scheme = self._known(scheme or next(iter(self._platform.headers)))
+        self.scheme: Scheme = self._known(scheme or next(iter(self._platform.headers)))
+        """How deliveries are signed unless `sign` is told otherwise."""
         self._clock = clock
         self.secret = secrets.token_urlsafe(32) if secret is None else secret
         """The secret for `hmac`."""
@@ -94,6 +100,7 @@ class WebhookSigner:
     @cached_property
     def public_key(self) -> str:
         """The Ed25519 key in base64, for `verify(public_key=...)`."""
+        self._known("ed25519")
         key = self._ed25519.public_key()
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415 - optional
 
@@ -102,6 +109,7 @@ class WebhookSigner:
     @cached_property
     def rsa_public_key(self) -> str:
         """The RSA key in PEM, for `verify(rsa_public_key=...)`."""
+        self._known("rsa")
         key = self._rsa.public_key()
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415 - optional
 
@@ -117,21 +125,21 @@ class WebhookSigner:
         """Return a delivery of `payload`, signed.
 
         Args:
-            payload: The event. A mapping or a model gets a `timestamp` and a new id unless it has them (give `None` to
-                have none); bytes are signed as they are.
+            payload: The event. A mapping or a model gets a `timestamp` and, but for ConvoAI, a new id unless it has
+                them (give `None` to have none); bytes are signed as they are.
             scheme: How to sign, the signer's way unless given.
             headers: Further headers; they win over the signature's.
 
         Raises:
             ConfigurationError: The platform does not sign in this way.
         """
-        scheme = self._known(scheme or self._scheme)
+        scheme = self._known(scheme or self.scheme)
         body = payload if isinstance(payload, bytes) else self._encoded(payload)
         signature = {self._platform.headers[scheme]: self._signature(scheme, body)}
         return SignedWebhook(body, {"Content-Type": "application/json", **signature, **(headers or {})})
 
     def __repr__(self) -> str:
-        return f"<WebhookSigner by {self._scheme}>"
+        return f"<WebhookSigner by {self.scheme}>"
 
     def _known(self, scheme: str) -> Scheme:
         if scheme not in self._platform.headers:
@@ -145,7 +153,9 @@ class WebhookSigner:
             else dict(payload)
         )
         sent = datetime.fromtimestamp(self._clock(), timezone.utc).isoformat(timespec="milliseconds")
-        own = {self._platform.timestamp_key: sent.replace("+00:00", "Z"), self._platform.id_key: str(uuid.uuid4())}
+        own = {self._platform.timestamp_key: sent.replace("+00:00", "Z")}
+        if self._platform.id_key is not None:
+            own[self._platform.id_key] = str(uuid.uuid4())
         left_out = {key for key in own if key in given and given[key] is None}
         fields = {key: value for key, value in {**own, **given}.items() if key not in left_out}
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()

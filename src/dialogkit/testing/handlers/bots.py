@@ -7,6 +7,8 @@ from typing import Final
 from dialogkit.testing import tables
 from dialogkit.testing.document import Json
 from dialogkit.testing.errors import not_found, wrong
+from dialogkit.testing.events import Outcome
+from dialogkit.testing.handlers.webhook_events import bot_status_changed, knowledge_changed
 from dialogkit.testing.registry import Call, Registry, pick
 from dialogkit.testing.state import Row
 
@@ -57,12 +59,13 @@ def get_bot(call: Call) -> Row:
 
 
 @_handles("update_bot")
-def update_bot(call: Call) -> Row:
+def update_bot(call: Call) -> Outcome:
     """Change what is sent."""
     bot = _bot(call)
     _check_model(call)
+    before = bot["status"]
     bot.update(pick(call.body, *_SETTINGS), updatedAt=call.state.now())
-    return bot
+    return Outcome(bot, bot_status_changed(bot, before))
 
 
 @_handles("delete_bot")
@@ -77,11 +80,12 @@ def delete_bot(call: Call) -> Json:
 
 
 @_handles("set_bot_status")
-def set_bot_status(call: Call) -> Json:
+def set_bot_status(call: Call) -> Outcome:
     """Set the status and nothing else."""
     bot = _bot(call)
+    before = bot["status"]
     bot.update(status=call.body["status"], updatedAt=call.state.now())
-    return pick(bot, "id", "status")
+    return Outcome(pick(bot, "id", "status"), bot_status_changed(bot, before))
 
 
 @_handles("list_bot_knowledge")
@@ -91,22 +95,23 @@ def list_bot_knowledge(call: Call) -> Json:
 
 
 @_handles("add_bot_knowledge")
-def add_bot_knowledge(call: Call) -> Row:
+def add_bot_knowledge(call: Call) -> Outcome:
     """Add a text, or a page whose content the sandbox makes up."""
     bot, now = _bot(call), call.state.now()
     entry = pick(call.body, "type", "title", "content", "url")
     if entry["type"] == "url":
         entry = {"title": entry["url"], "content": f"The text of {entry['url']}.", **entry}
     row = {"botId": bot["id"], "locationId": bot["locationId"], **entry, "createdAt": now, "updatedAt": now}
-    return tables.bot_knowledge(call.state).add(row)
+    entry = tables.bot_knowledge(call.state).add(row)
+    return Outcome(entry, knowledge_changed(entry, "added"))
 
 
 @_handles("delete_bot_knowledge")
-def delete_bot_knowledge(call: Call) -> Json:
+def delete_bot_knowledge(call: Call) -> Outcome:
     """Remove an entry of a bot."""
     table, bot = tables.bot_knowledge(call.state), _bot(call)
     entry = call.row(table, call.path["entryId"])
     if entry["botId"] != bot["id"]:
         raise not_found(table.kind, entry["id"])
     table.remove(entry["id"])
-    return {"success": True, "id": entry["id"]}
+    return Outcome({"success": True, "id": entry["id"]}, knowledge_changed(entry, "deleted"))

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from dialogkit.testing import inbox, tables
 from dialogkit.testing.document import Json, is_array
+from dialogkit.testing.events import Outcome
+from dialogkit.testing.handlers.webhook_events import unread_changed
 from dialogkit.testing.paging import matches
 from dialogkit.testing.registry import Call, Registry, pick
 from dialogkit.testing.state import Row, iso
@@ -176,13 +178,15 @@ def get_conversation(call: Call) -> Row:
 
 
 @_handles("update_conversation")
-def update_conversation(call: Call) -> Json:
+def update_conversation(call: Call) -> Outcome:
     """Change what is sent."""
     row = _conversation(call)
+    before = row["unreadCount"]
     row.update(pick(call.body, "unreadCount", "starred", "feedback"), dateUpdated=call.state.now_ms())
     names = ("id", "locationId", "contactId", "assignedTo", "lastMessageBody", "lastMessageType", "unreadCount")
     shown: dict[str, Any] = pick(row, *names, "inbox", "starred", "deleted")
-    return {"success": True, "conversation": {**shown, "lastMessageDate": str(row["lastMessageDate"])}}
+    answer = {"success": True, "conversation": {**shown, "lastMessageDate": str(row["lastMessageDate"])}}
+    return Outcome(answer, [] if row["unreadCount"] == before else [unread_changed(row)])
 
 
 @_handles("delete_conversation")

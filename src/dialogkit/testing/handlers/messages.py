@@ -7,6 +7,8 @@ from typing import Final
 from dialogkit.testing import inbox, tables
 from dialogkit.testing.document import Json
 from dialogkit.testing.errors import Refusal, missing, wrong
+from dialogkit.testing.events import Outcome
+from dialogkit.testing.handlers.webhook_events import message_events
 from dialogkit.testing.paging import after_id
 from dialogkit.testing.registry import Call, Registry, pick
 from dialogkit.testing.state import Row, parse_iso
@@ -39,6 +41,10 @@ def _target(call: Call) -> Row:
     return inbox.conversation_with(call.state, call.location_id, call.body["contactId"])
 
 
+def _added_one(call: Call, message: Row, answer: Json) -> Outcome:
+    return Outcome(answer, message_events(call.state, message))
+
+
 @_handles("list_messages")
 def list_messages(call: Call) -> Json:
     """Return the messages of a conversation, the newest first, after the last one received."""
@@ -61,18 +67,18 @@ def _added(row: Row) -> int:
 
 
 @_handles("inject_message")
-def inject_message(call: Call) -> Json:
+def inject_message(call: Call) -> Outcome:
     """Add an outbound message to a conversation."""
     conversation = call.row(tables.conversations(call.state), call.path["conversationId"])
     message_type = inbox.MESSAGE_TYPES[call.body.get("type", "SMS")]
     more = {"body": call.body["message"], "attachments": call.body.get("attachments", [])}
     message = inbox.append_message(call.state, conversation, message_type, "outbound", **more)
     ids = {"conversationId": conversation["id"], "messageId": message["id"]}
-    return {**ids, "status": message["status"], "msg": "Message injected."}
+    return _added_one(call, message, {**ids, "status": message["status"], "msg": "Message injected."})
 
 
 @_handles("send_message")
-def send_message(call: Call) -> Json:
+def send_message(call: Call) -> Outcome:
     """Send a message, or schedule it. Without a conversation it goes to the contact's latest, or to a new one."""
     body = call.body
     if forwarded := body.get("forward"):
@@ -95,7 +101,8 @@ def send_message(call: Call) -> Json:
     ids["messageId"] = message["id"]
     if forwarded:
         ids["forwardData"] = pick(forwarded, *(name for name in forwarded if name in _FORWARD_DATA))
-    return {**ids, "status": status, "msg": "Message scheduled." if status == "pending" else "Message queued."}
+    said = "Message scheduled." if status == "pending" else "Message queued."
+    return _added_one(call, message, {**ids, "status": status, "msg": said})
 
 
 _FORWARD_DATA: Final = {
@@ -112,7 +119,7 @@ def _check_forward(call: Call, forwarded: Row) -> None:
 
 
 @_handles("add_inbound_message")
-def add_inbound_message(call: Call) -> Json:
+def add_inbound_message(call: Call) -> Outcome:
     """Record a message that came in elsewhere. Links with a query string are refused, as the platform does."""
     body, state = call.body, call.state
     attachments: list[str] = body.get("attachments", [])
@@ -130,17 +137,17 @@ def add_inbound_message(call: Call) -> Json:
         message_type = inbox.MESSAGE_TYPES[body["type"]]
         text = body.get("message", "")
         message = inbox.append_message(state, conversation, message_type, direction, body=text, **more)
-    return {**_recorded(message), **result}
+    return _added_one(call, message, {**_recorded(message), **result})
 
 
 @_handles("add_outbound_call")
-def add_outbound_call(call: Call) -> Json:
+def add_outbound_call(call: Call) -> Outcome:
     """Record a call that was made elsewhere."""
     conversation = call.row(tables.conversations(call.state), call.body["conversationId"])
     more: Row = {**pick(call.body, "altId", "conversationProviderId", "attachments"), "source": "app"}
     more |= {"added": _moment(call), **_call_facts(call)}
     message = inbox.append_message(call.state, conversation, "TYPE_CALL", "outbound", **more)
-    return _recorded(message)
+    return _added_one(call, message, _recorded(message))
 
 
 def _moment(call: Call) -> int | None:
@@ -205,10 +212,11 @@ def replace_message_attachments(call: Call) -> None:
 
 
 @_handles("reply_to_review")
-def reply_to_review(call: Call) -> Json:
+def reply_to_review(call: Call) -> Outcome:
     """Answer a review; other conversations are refused."""
     conversation = call.row(tables.conversations(call.state), call.body["conversationId"])
     if conversation["type"] != 4:
         raise wrong("conversationId must be a review conversation")
     message = inbox.append_message(call.state, conversation, "TYPE_REVIEW", "outbound", body=call.body["message"])
-    return {"conversationId": conversation["id"], "messageId": message["id"], "status": "delivered"}
+    answer = {"conversationId": conversation["id"], "messageId": message["id"], "status": "delivered"}
+    return _added_one(call, message, answer)
