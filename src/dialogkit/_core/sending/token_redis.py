@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import random
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Final, Protocol, cast
+from typing import Final
 from urllib.parse import quote
 
 from dialogkit._core.call import OMIT, Omit
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.sending.checks import is_duration, is_positive
+from dialogkit._core.sending.redis_scripts import RedisClient, registered
 from dialogkit._core.sending.tokens import Token
 
 _GET: Final = "return redis.call('GET', KEYS[1])"
@@ -44,18 +44,6 @@ _RELEASE: Final = 5.0
 """Seconds that giving a lock back may take; else it expires."""
 
 
-class _Script(Protocol):
-    def __call__(self, keys: Sequence[str], args: Iterable[str | int]) -> Awaitable[Any]: ...
-
-
-class RedisClient(Protocol):
-    """What is needed of `redis.asyncio.Redis`; `redis.asyncio.RedisCluster` has it, too."""
-
-    def register_script(self, script: str) -> _Script:
-        """Return a callable that runs the Lua script, and sends it again when Redis has forgotten it."""
-        ...
-
-
 class RedisTokenStore:
     """Keeps tokens in Redis, as JSON, for all processes of an app. Needs the extra `redis`, and asyncio.
 
@@ -75,16 +63,8 @@ class RedisTokenStore:
     def __init__(self, redis: RedisClient, *, prefix: str = "dialogkit:token:", lock_expiry: float = 15.0) -> None:
         if not (is_positive(lock_expiry) and is_duration(lock_expiry)):
             raise ConfigurationError(f"lock_expiry must be a positive number of seconds, not {lock_expiry!r}")
-        register = getattr(redis, "register_script", None)
-        get: object = register(_GET) if callable(register) else None
-        if not inspect.iscoroutinefunction(getattr(type(get), "__call__", None)):  # noqa: B004 - not whether
-            raise ConfigurationError(
-                f"RedisTokenStore takes a redis.asyncio.Redis or RedisCluster, not {type(redis).__name__}"
-            )
-        self._get = cast("_Script", get)
-        self._put, self._lock, self._prolong, self._unlock = map(
-            redis.register_script, (_PUT, _LOCK, _PROLONG, _UNLOCK)
-        )
+        scripts = (registered("RedisTokenStore", redis, each) for each in (_GET, _PUT, _LOCK, _PROLONG, _UNLOCK))
+        self._get, self._put, self._lock, self._prolong, self._unlock = scripts
         self._prefix = prefix
         self._expiry = lock_expiry
         self._releases: set[asyncio.Task[None]] = set()

@@ -22,12 +22,12 @@ from dialogkit._core.sending.rate_limit.redis_script import (
     Extents,
     Granted,
     Outage,
-    RedisClient,
     Refused,
     Report,
     SharedState,
     encoded,
 )
+from dialogkit._core.sending.redis_scripts import RedisClient
 
 OnOutage: TypeAlias = Literal["local", "fail", "open"]
 _CONSEQUENCES: Final = {

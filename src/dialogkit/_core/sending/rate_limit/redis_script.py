@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, Final, Protocol, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.sending.rate_limit import Allowance, Key, RateLimit
 from dialogkit._core.sending.rate_limit.window import extents_of
+from dialogkit._core.sending.redis_scripts import RedisClient, registered
 
 _SCRIPT: Final = "shared.lua"
 _MICROSECONDS: Final = 1_000_000
@@ -29,18 +29,6 @@ _LATE: Final = 1.2
 _LONGEST_REASON: Final = 200
 _LONGEST: Final = 1e9
 """Seconds; more would not fit Lua's numbers as microseconds."""
-
-
-class _Script(Protocol):
-    def __call__(self, keys: Sequence[str], args: Iterable[str | int]) -> Awaitable[Any]: ...
-
-
-class RedisClient(Protocol):
-    """What is needed of `redis.asyncio.Redis`; `redis.asyncio.RedisCluster` has it, too."""
-
-    def register_script(self, script: str) -> _Script:
-        """Return a callable that runs the Lua script, and sends it again when Redis has forgotten it."""
-        ...
 
 
 class Outage(Exception):  # noqa: N818 - not an error but news
@@ -174,13 +162,7 @@ class SharedState:
             from redis import exceptions  # noqa: PLC0415 - an extra, which not everyone has
         except ImportError:
             raise ConfigurationError(_MISSING) from None
-        register = getattr(redis, "register_script", None)
-        script: object = register(source()) if callable(register) else None
-        if not inspect.iscoroutinefunction(getattr(type(script), "__call__", None)):  # noqa: B004 - not whether
-            raise ConfigurationError(
-                f"RedisRateLimiter takes a redis.asyncio.Redis or RedisCluster, not {type(redis).__name__}"
-            )
-        self._script = cast("_Script", script)
+        self._script = registered("RedisRateLimiter", redis, source())
         self._prefix = prefix
         self._timeout = timeout
         self._lease = _microseconds(lease)
