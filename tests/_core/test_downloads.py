@@ -14,7 +14,6 @@ from typing import Any
 
 import anyio
 import anyio.abc
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +23,7 @@ from dialogkit._core.downloads import ByteStream, Download, downloadable
 from dialogkit._core.errors import APIConnectionError, APITimeoutError, InvalidArgumentError
 from dialogkit._core.models import ResponseInfo, response_info
 from dialogkit._core.sending.transport import Connection
+from tests.support.messages import answer_of, request_of
 
 INFO = ResponseInfo(status=200, headers={}, request_id="q1", attempts=2, elapsed=0.1)
 WAV = b"RIFF" * 40_000
@@ -71,7 +71,7 @@ async def serving(answer: Answer, *, timeout: float = 30) -> AsyncGenerator[Open
     port = listener.extra(anyio.abc.SocketAttribute.local_port)
 
     async def open_stream() -> ByteStream:
-        request = httpx.Request("GET", f"http://127.0.0.1:{port}/recording", headers={"Accept-Encoding": "identity"})
+        request = request_of("GET", f"http://127.0.0.1:{port}/recording", headers={"Accept-Encoding": "identity"})
         response = await connection.send(request, timeout=timeout)
         return ByteStream(response, connection, INFO, operation="get_recording")
 
@@ -253,8 +253,8 @@ async def test_a_progress_callback_that_fails_is_logged_once(caplog: pytest.LogC
         calls.append(count)
         raise RuntimeError("no good")
 
-    response = httpx.Response(200, content=b"data")
-    stream = ByteStream(response, Connection(), INFO, fail)
+    answer = answer_of(content=b"data")
+    stream = ByteStream(answer, Connection(), INFO, fail)
     with caplog.at_level(logging.WARNING, logger="dialogkit"):
         assert await stream.read() == b"data"
     assert (calls, len(caplog.records)) == ([4], 1)

@@ -20,7 +20,6 @@ from typing import Any, BinaryIO, Concatenate, ParamSpec, cast
 
 import anyio
 import anyio.to_thread
-import httpx
 from typing_extensions import Self
 
 from dialogkit._core.binding import Method, derive
@@ -29,6 +28,7 @@ from dialogkit._core.callbacks import Guarded
 from dialogkit._core.content_disposition import suggested_filename
 from dialogkit._core.errors import APIConnectionError, APITimeoutError, InvalidArgumentError
 from dialogkit._core.models import ResponseInfo
+from dialogkit._core.sending.messages import Answer
 from dialogkit._core.sending.transport import Connection
 from dialogkit._core.sending.transport_failure import TransportFailure, failure_from, is_transport_error
 
@@ -49,6 +49,7 @@ class ByteStream(AsyncIterator[bytes]):
     """
 
     __slots__ = (
+        "_answer",
         "_chunks",
         "_closed",
         "_complete",
@@ -56,24 +57,23 @@ class ByteStream(AsyncIterator[bytes]):
         "_count",
         "_operation",
         "_report",
-        "_response",
         "_response_info",
     )
 
     def __init__(
         self,
-        response: httpx.Response,
+        answer: Answer,
         connection: Connection,
         info: ResponseInfo,
         on_progress: Progress | None = None,
         *,
         operation: str = "download",
     ) -> None:
-        self._response = response
+        self._answer = answer
         self._connection = connection  # held, so that the pool lives as long as the answer
         self._response_info = info
         self._operation = operation
-        self._chunks = response.aiter_bytes()
+        self._chunks = answer.chunks()
         self._count = 0
         self._complete = False
         self._closed = False
@@ -82,19 +82,19 @@ class ByteStream(AsyncIterator[bytes]):
     @property
     def content_type(self) -> str | None:
         """The media type that the answer declares, such as `audio/x-wav`."""
-        value: str | None = self._response.headers.get("content-type")
+        value: str | None = self._answer.headers.get("content-type")
         return value
 
     @property
     def filename(self) -> str | None:
         """The file name that the answer suggests: a base name without any directory, safe to use."""
-        return suggested_filename(self._response.headers.get("content-disposition"))
+        return suggested_filename(self._answer.headers.get("content-disposition"))
 
     @property
     def size(self) -> int | None:
         """Bytes in total; `None` when the answer does not say, or is compressed on the way."""
-        length = self._response.headers.get("content-length", "")
-        encoded = self._response.headers.get("content-encoding", "identity") != "identity"
+        length = self._answer.headers.get("content-length", "")
+        encoded = self._answer.headers.get("content-encoding", "identity") != "identity"
         return int(length) if length.isascii() and length.isdigit() and not encoded else None
 
     @property
@@ -137,7 +137,7 @@ class ByteStream(AsyncIterator[bytes]):
         self._closed = True
         with anyio.move_on_after(_CLOSING, shield=True):
             await cast("Any", self._chunks).aclose()
-            await self._response.aclose()
+            await self._answer.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -41,10 +41,8 @@ class APIResponse:
     @property
     def text(self) -> str:
         """The body as text, in the charset that the answer names, UTF-8 unless it does."""
-        media = Message()
-        media["content-type"] = self.headers.get("content-type", "")
         try:
-            return self.content.decode(media.get_content_charset("utf-8"), "replace")
+            return self.content.decode(charset_of(self.headers) or "utf-8", "replace")
         except LookupError:
             return self.content.decode("utf-8", "replace")
 
@@ -58,3 +56,10 @@ class APIResponse:
 
     def __repr__(self) -> str:
         return f"<APIResponse {self.status}: {len(self.content)} bytes>"
+
+
+def charset_of(headers: Mapping[str, str]) -> str | None:
+    """Return the charset that the headers of an answer name."""
+    media = Message()
+    media["content-type"] = headers.get("content-type", "")
+    return media.get_content_charset()

@@ -5,7 +5,6 @@ import pickle
 from datetime import datetime, timezone
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from dialogkit._core import errors
 from dialogkit._core.errors import APIStatusError
 from dialogkit._core.sending.failures import Refusal, request_id_of, retry_after_of, status_error
+from tests.support.messages import answer_of
 
 REFUSAL = Refusal(operation="get_thing", platform="Toy", method="GET", path="/things/{id}", attempts=2, repeatable=True)
 
@@ -20,7 +20,7 @@ REFUSAL = Refusal(operation="get_thing", platform="Toy", method="GET", path="/th
 def error_for(
     status: int, content: bytes = b"", headers: dict[str, str] | None = None, secrets: tuple[str, ...] = ()
 ) -> APIStatusError:
-    return status_error(REFUSAL, httpx.Response(status, headers=headers), content, secrets=secrets)
+    return status_error(REFUSAL, answer_of(status, headers=headers), content, secrets=secrets)
 
 
 def error_of(body: object, status: int = 400) -> APIStatusError:
@@ -149,7 +149,7 @@ def test_secrets_are_blotted_out_and_cookies_left_out() -> None:
     ],
 )
 def test_request_ids(headers: dict[str, str], content: bytes, expected: str | None) -> None:
-    assert request_id_of(httpx.Headers(headers), content) == expected
+    assert request_id_of(answer_of(headers=headers), content) == expected
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,8 +20,10 @@ from dialogkit._core.errors import (
     ServerError,
 )
 from dialogkit._core.sending.logs import LONGEST_BODY, excerpt, printable
+from dialogkit._core.sending.messages import Request
 from dialogkit._core.sending.watch import Attempt, Hooks, Watch
 from tests._core.toy import CREATE_THING, GET_PICTURE, GET_THING, KEY
+from tests.support.messages import answer_of, request_of
 
 QUERY = "phone=%2B491234"
 SAID = "Your code is 1234"
@@ -37,9 +38,9 @@ class Clock:
         return self.now
 
 
-def request(content: Any = SENT) -> httpx.Request:
+def request(content: Any = SENT) -> Request:
     url = f"https://toy.example/api/things/t1?{QUERY}"
-    return httpx.Request("POST", url, headers={"Authorization": f"Bearer {KEY}"}, content=content)
+    return request_of("POST", url, headers={"Authorization": f"Bearer {KEY}"}, content=content)
 
 
 async def attempt_of(
@@ -52,7 +53,7 @@ async def attempt_of(
 
 async def exchange(operation: Operation[Any], sent: Any, answer: bytes | None) -> None:
     attempt = await attempt_of(Watch("Toy", Hooks()), operation, sent)
-    await attempt.answered(httpx.Response(200), None)
+    await attempt.answered(answer_of(200), None)
     if answer is not None:
         attempt.body(answer)
 
@@ -73,7 +74,7 @@ async def test_each_attempt_ends_in_a_line(caplog: pytest.LogCaptureFixture) -> 
         elif number == 2:
             attempt.abandoned()
         else:
-            await attempt.answered(httpx.Response(200), "req_1")
+            await attempt.answered(answer_of(200), "req_1")
         attempt.abandoned()  # in passing, it says nothing more
         if number == 4:
             attempt.failed("the answer could not be decompressed", timed_out=False)
@@ -136,7 +137,7 @@ async def test_long_waits_and_refusals_are_lines(
 async def test_by_default_the_log_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     watch = Watch("Toy", Hooks(on_request=lambda event: None))
     attempt = await attempt_of(watch)
-    await attempt.answered(httpx.Response(500), None)
+    await attempt.answered(answer_of(500), None)
     attempt.body(ANSWERED.encode())
     await watch.retrying(GET_THING, attempt=1, location_id=None, error=RETRIES[0][0], delay=1)
     await watch.held_back(GET_THING, attempt=1, location_id=None, reason="waited", seconds=60)
@@ -199,7 +200,7 @@ async def test_no_line_has_a_credential_or_a_query(caplog: pytest.LogCaptureFixt
     echo = f'{{"authorization": "Bearer {KEY}", "key": "{KEY}"}}'.encode()
     watch = Watch("Toy", Hooks())
     attempt = await attempt_of(watch, content=echo)
-    await attempt.answered(httpx.Response(401, headers={"X-Echo": KEY}), KEY)
+    await attempt.answered(answer_of(401, headers={"X-Echo": KEY}), KEY)
     attempt.body(echo)
     attempt = await attempt_of(watch)
     attempt.failed("the connection broke (ReadError)", timed_out=False)

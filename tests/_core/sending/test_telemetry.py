@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 from opentelemetry import baggage, context, metrics, trace
 from opentelemetry.metrics import _internal as metrics_internal
@@ -25,8 +24,10 @@ from opentelemetry.trace import SpanKind, StatusCode
 import dialogkit
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import APIConnectionError, APITimeoutError, DialogkitError, ServerError
+from dialogkit._core.sending.messages import Request
 from dialogkit._core.sending.watch import Attempt, Hooks, Watch
 from tests._core.toy import GET_THING, KEY
+from tests.support.messages import answer_of, request_of
 
 URL = "https://toy.example/api/things/t1?limit=5&phone=%2B491234&flag"
 
@@ -84,8 +85,8 @@ def collected(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collected]:
     collected.meters.shutdown()
 
 
-def request(url: str = URL) -> httpx.Request:
-    return httpx.Request("GET", url, headers={"Authorization": f"Bearer {KEY}"}, content=b"what the user wrote")
+def request(url: str = URL) -> Request:
+    return request_of("GET", url, headers={"Authorization": f"Bearer {KEY}"}, content=b"what the user wrote")
 
 
 async def begin(
@@ -100,7 +101,7 @@ async def begin(
 
 async def exchange(watch: Watch | None = None, status: int = 200, **how: Any) -> None:
     attempt = await begin(watch, **how)
-    await attempt.answered(httpx.Response(status), "req_1")
+    await attempt.answered(answer_of(status), "req_1")
 
 
 async def test_an_attempt_is_a_span_by_the_conventions(collected: Collected) -> None:
@@ -180,7 +181,7 @@ async def test_each_attempt_has_a_span_of_its_own(collected: Collected) -> None:
 
 async def test_a_span_ends_once(collected: Collected) -> None:
     attempt = await begin()
-    await attempt.answered(httpx.Response(200), None)
+    await attempt.answered(answer_of(200), None)
     attempt.abandoned()
     assert collected.attributes["http.response.status_code"] == 200
     (point,) = collected.points("http.client.request.duration")
@@ -195,7 +196,7 @@ def test_the_user_s_span_is_the_parent(backend: str, collected: Collected) -> No
         with tracer.start_as_current_span("checkout") as checkout:
             attempt = await begin()
             assert trace.get_current_span() is checkout
-            await attempt.answered(httpx.Response(200), None)
+            await attempt.answered(answer_of(200), None)
 
     anyio.run(main, backend=backend)
     span, checkout = collected.spans
@@ -218,7 +219,7 @@ async def test_nothing_of_the_trace_is_sent_to_the_platform(collected: Collected
 
 async def test_spans_tell_no_secrets(collected: Collected) -> None:
     attempt = await begin()
-    await attempt.answered(httpx.Response(401, headers={"X-Echo": KEY}), KEY)
+    await attempt.answered(answer_of(401, headers={"X-Echo": KEY}), KEY)
     attempt.body(KEY.encode())
     shown = collected.span.to_json() + repr(collected.points("http.client.request.duration"))
     for private in (KEY, "491234", "what the user wrote"):
@@ -275,7 +276,7 @@ async def test_durations_are_measured_by_the_conventions(collected: Collected) -
     for elapsed, status in ((0.25, 200), (0.75, 200), (3.0, 503)):
         attempt = await begin(watch)
         clock.now += elapsed
-        await attempt.answered(httpx.Response(status), None)
+        await attempt.answered(answer_of(status), None)
     good, bad = collected.points("http.client.request.duration")
     assert isinstance(good, HistogramDataPoint)
     assert (good.count, good.sum, bad.count, bad.sum) == (2, 1.0, 1, 3.0)
@@ -429,16 +430,16 @@ async def test_broken_spans_cost_no_metrics(collected: Collected, monkeypatch: p
 
 APPLICATION = """
 import asyncio, json
-import httpx
 from dialogkit._core.sending.watch import Hooks, Watch
 from tests._core.toy import GET_THING
+from tests.support.messages import answer_of, request_of
 
 async def call(watch):
     attempt = await watch.sending(
-        GET_THING, httpx.Request("GET", "https://toy.example/things/t1"), attempt=1, location_id=None
+        GET_THING, request_of("GET", "https://toy.example/things/t1"), attempt=1, location_id=None
     )
     if attempt is not None:
-        await attempt.answered(httpx.Response(200), None)
+        await attempt.answered(answer_of(200), None)
 
 watch = Watch("Toy", Hooks())
 asyncio.run(call(watch))  # before OpenTelemetry is even imported

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 import trio
 
 from dialogkit._core.sending.transport import Connection
 from tests.support.backends import on_every_backend
+from tests.support.messages import request_of
 from tests.support.servers import Behaviour, Exchange, Server, answer, deaf, then_stall
 
 CALLS = 500
@@ -56,7 +56,7 @@ async def test_a_storm_of_cancellations(seed: int) -> None:
         nonlocal answered
         content = b"x" * random_.choice([0, 10, 200_000])
         with anyio.move_on_after(patience):
-            response = await connection.send(httpx.Request("POST", url, content=content), timeout=PATIENCE)
+            response = await connection.send(request_of("POST", url, content=content), timeout=PATIENCE)
             assert await connection.read(response) == b"half"
             answered += 1
 
@@ -72,7 +72,7 @@ async def test_a_storm_of_cancellations(seed: int) -> None:
         await server.until(lambda: server.open_connections <= kept)
         server.behaviours = (answer(b"still here"),)
         for _ in range(3):
-            response = await connection.send(httpx.Request("GET", server.url), timeout=PATIENCE)
+            response = await connection.send(request_of("GET", server.url), timeout=PATIENCE)
             assert await connection.read(response) == b"still here"
         await connection.aclose()
         await server.until(lambda: server.open_connections == 0)
@@ -92,7 +92,7 @@ async def test_cancellation_is_prompt(scheme: str, behaviour: Behaviour | None) 
             await server.until(lambda: bool(server.requests if behaviour else server.connections))
             scope.cancel()
 
-        request = httpx.Request("POST", f"{scheme}://127.0.0.1:{server.port}", content=b"" if behaviour else BIG)
+        request = request_of("POST", f"{scheme}://127.0.0.1:{server.port}", content=b"" if behaviour else BIG)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(cancel)
             await connection.read(await connection.send(request, timeout=math.inf))
@@ -175,7 +175,7 @@ def test_cancelled_at_every_step(backend: str, encrypted: bool, warm: bool, serv
         connection = Connection()
 
         async def call() -> bytes:
-            request = httpx.Request("POST", server.url, content=b"y" * 100_000)
+            request = request_of("POST", server.url, content=b"y" * 100_000)
             return await connection.read(await connection.send(request, timeout=PATIENCE))
 
         if warm:

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.sending.proxies import environment_proxies
-from dialogkit._core.sending.transport import Connection, TransportFailure
+from dialogkit._core.sending.transport import TransportFailure
+from tests.support import messages
 from tests.support.backends import on_every_backend
+from tests.support.messages import Whole, request_of
 from tests.support.servers import Server, answer, drop, tunnel
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -28,15 +30,8 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-async def once(url: str) -> httpx.Response:
-    connection = Connection()
-    try:
-        request = httpx.Request("POST", url, headers={"Authorization": "Bearer t"}, content=b"hello")
-        response = await connection.send(request, timeout=20)
-        await connection.read(response)
-        return response
-    finally:
-        await connection.aclose()
+async def once(url: str) -> Whole:
+    return await messages.once(request_of("POST", url, headers={"Authorization": "Bearer t"}, content=b"hello"))
 
 
 async def fail(url: str) -> TransportFailure:

@@ -15,8 +15,10 @@ import pytest
 import respx
 
 from dialogkit._core.sending import aiohttp_transport, transport
+from dialogkit._core.sending.messages import Request
 from dialogkit._core.sending.transport import Connection, TransportFailure, failure_from
 from tests.support.backends import on_every_backend
+from tests.support.messages import request_of
 from tests.support.servers import Behaviour, Server, answer, deaf, drop, hang_up, raw, reset, then_stall
 
 TOKEN = "pit-very-secret"
@@ -46,11 +48,11 @@ WAYS = [
 every_way = pytest.mark.parametrize(("connect", "backend"), WAYS)
 
 
-def request(url: str, method: str = "POST", content: bytes | AsyncIterator[bytes] = b"{}") -> httpx.Request:
-    return httpx.Request(method, url, headers={"Authorization": f"Bearer {TOKEN}"}, content=content)
+def request(url: str, method: str = "POST", content: bytes | AsyncIterator[bytes] = b"{}") -> Request:
+    return request_of(method, url, headers={"Authorization": f"Bearer {TOKEN}"}, content=content)
 
 
-async def fail(connection: Connection, *requests: httpx.Request, seconds: float = PATIENCE) -> TransportFailure:
+async def fail(connection: Connection, *requests: Request, seconds: float = PATIENCE) -> TransportFailure:
     """Send the requests, the last of which has to fail, in `send` or in `read`."""
     try:
         *before, last = requests
@@ -66,7 +68,7 @@ async def fail(connection: Connection, *requests: httpx.Request, seconds: float 
 
 
 def failure(
-    connect: Callable[[], Connection], backend: str, *requests: httpx.Request, timeout: float = PATIENCE
+    connect: Callable[[], Connection], backend: str, *requests: Request, timeout: float = PATIENCE
 ) -> TransportFailure:
     async def main() -> TransportFailure:
         return await fail(connect(), *requests, seconds=timeout)
@@ -288,7 +290,7 @@ def test_no_secret_in_what_is_raised(connect: Callable[[], Connection], backend:
     # The request line of the test's own frames shows the URL; what is of interest is everything beneath the call.
     inner = shown[shown.index(transport.__file__) :]
     assert f"Bearer {TOKEN}" not in shown
-    assert TOKEN not in inner.replace(f"<Request('POST', '{server.url}?key={TOKEN}')>", "")
+    assert TOKEN not in inner
     assert TOKEN not in found.reason
     assert found.__cause__ is None
     assert found.__context__ is None

@@ -7,23 +7,8 @@ import pytest
 
 from dialogkit._core.sending.transport import Connection
 from tests.support.backends import on_every_backend
+from tests.support.messages import fetch, once, request_of
 from tests.support.servers import Behaviour, Server, answer
-
-PATIENCE = 20.0
-
-
-async def fetch(connection: Connection, request: httpx.Request) -> httpx.Response:
-    response = await connection.send(request, timeout=PATIENCE)
-    await connection.read(response)
-    return response
-
-
-async def once(request: httpx.Request) -> httpx.Response:
-    connection = Connection()
-    try:
-        return await fetch(connection, request)
-    finally:
-        await connection.aclose()
 
 
 def redirect(url: str, status: int = 302) -> Behaviour:
@@ -35,8 +20,8 @@ def redirect(url: str, status: int = 302) -> Behaviour:
 @on_every_backend
 async def test_redirects_of_reading_requests_are_followed(method: str, status: int) -> None:
     with Server(redirect("/there/", status), answer(b"here")) as server:
-        response = await once(httpx.Request(method, server.url, headers={"Authorization": "Bearer t", "Version": "1"}))
-    assert response.status_code == 200
+        response = await once(request_of(method, server.url, headers={"Authorization": "Bearer t", "Version": "1"}))
+    assert response.status == 200
     assert [(request.method, request.target) for request in server.requests] == [(method, "/"), (method, "/there/")]
     assert server.requests[1].header("authorization") == "Bearer t"
     assert server.requests[1].header("version") == "1"
@@ -47,16 +32,16 @@ async def test_redirects_of_reading_requests_are_followed(method: str, status: i
 @on_every_backend
 async def test_redirects_of_changing_requests_are_answers(method: str) -> None:
     with Server(redirect("/there")) as server:
-        response = await once(httpx.Request(method, server.url))
-    assert (response.status_code, response.content) == (302, b"elsewhere")
+        response = await once(request_of(method, server.url))
+    assert (response.status, response.content) == (302, b"elsewhere")
     assert len(server.requests) == 1
 
 
 @on_every_backend
 async def test_at_most_five_redirects() -> None:
     with Server(redirect("/again")) as server:
-        response = await once(httpx.Request("GET", server.url))
-    assert response.status_code == 302
+        response = await once(request_of("GET", server.url))
+    assert response.status == 302
     assert len(server.requests) == 6
 
 
@@ -65,7 +50,7 @@ async def test_credentials_stay_with_their_origin() -> None:
     secrets = {"Authorization": "Bearer t", "X-Api-Key": "k", "Cookie": "c=1", "Version": "1"}
     neutral = {"Accept": "audio/x-wav", "Range": "bytes=0-9", "User-Agent": "dialogkit"}
     with Server(answer(b"file")) as storage, Server(redirect(f"{storage.url}file?sig=1")) as api:
-        response = await once(httpx.Request("GET", api.url, headers=secrets | neutral))
+        response = await once(request_of("GET", api.url, headers=secrets | neutral))
     assert response.content == b"file"
     assert {name.lower() for name, _ in storage.requests[0].headers} == {"host", "accept", "range", "user-agent"}
     assert storage.requests[0].header("host") == f"127.0.0.1:{storage.port}"
@@ -75,7 +60,7 @@ async def test_credentials_stay_with_their_origin() -> None:
 async def test_credentials_do_not_come_back_by_a_detour() -> None:
     with Server() as detour, Server(redirect(detour.url), answer()) as api:
         detour.behaviours = (redirect(api.url),)
-        await once(httpx.Request("GET", api.url, headers={"Authorization": "Bearer t"}))
+        await once(request_of("GET", api.url, headers={"Authorization": "Bearer t"}))
     assert [request.header("authorization") for request in api.requests] == ["Bearer t", None]
     assert [request.header("authorization") for request in detour.requests] == [None]
 
@@ -83,6 +68,6 @@ async def test_credentials_do_not_come_back_by_a_detour() -> None:
 async def test_the_auth_of_a_given_client_stays_with_its_origin() -> None:
     with Server(answer(b"file")) as storage, Server(redirect(storage.url)) as api:
         async with httpx.AsyncClient(auth=("user", "password")) as client:
-            await fetch(Connection(client), httpx.Request("GET", api.url))
+            await fetch(Connection(client), request_of("GET", api.url))
     assert api.requests[0].header("authorization") is not None
     assert storage.requests[0].header("authorization") is None

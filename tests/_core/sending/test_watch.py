@@ -12,15 +12,16 @@ from dataclasses import FrozenInstanceError, asdict
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 import trio
 
 from dialogkit._core.callbacks import Guarded
 from dialogkit._core.errors import APITimeoutError, ConfigurationError
 from dialogkit._core.events import RateLimitEvent, RequestEvent, ResponseEvent, RetryEvent
+from dialogkit._core.sending.messages import Answer, Request
 from dialogkit._core.sending.watch import Attempt, Hooks, Watch
 from tests._core.toy import GET_THING, KEY
+from tests.support.messages import answer_of, request_of
 
 URL = "https://toy.example/api/things/t1?secretQuery=of-the-user"
 WHERE: dict[str, Any] = {
@@ -42,18 +43,18 @@ class Clock:
         return self.now
 
 
-def request() -> httpx.Request:
-    return httpx.Request("GET", URL, headers={"Authorization": f"Bearer {KEY}"}, content=b"what the user wrote")
+def request() -> Request:
+    return request_of("GET", URL, headers={"Authorization": f"Bearer {KEY}"}, content=b"what the user wrote")
 
 
 async def begin(watch: Watch) -> Attempt | None:
     return await watch.sending(GET_THING, request(), attempt=2, location_id="loc_1")
 
 
-async def all_that_can_happen(watch: Watch, response: httpx.Response | None = None) -> None:
+async def all_that_can_happen(watch: Watch, response: Answer | None = None) -> None:
     attempt = await begin(watch)
     if attempt is not None:
-        await attempt.answered(response or httpx.Response(200, content=b"what they answered"), "req_1")
+        await attempt.answered(response or answer_of(200, content=b"what they answered"), "req_1")
         attempt.body(b"what they answered")
     await watch.retrying(GET_THING, attempt=2, location_id="loc_1", error=SILENCE, delay=1.5)
     await watch.held_back(GET_THING, attempt=2, location_id="loc_1", reason="waited", seconds=0.5)
@@ -64,7 +65,7 @@ def hooks_of(hook: Callable[[Any], object]) -> Hooks:
     return Hooks(on_request=hook, on_response=hook, on_retry=hook, on_rate_limit=hook)
 
 
-def told(response: httpx.Response | None = None) -> list[Any]:
+def told(response: Answer | None = None) -> list[Any]:
     """What hooks are told."""
     events: list[Any] = []
     asyncio.run(all_that_can_happen(Watch("Toy", hooks_of(events.append)), response))
@@ -72,7 +73,7 @@ def told(response: httpx.Response | None = None) -> list[Any]:
 
 
 def test_hooks_are_told_what_happens() -> None:
-    sent, answered, repeated, waited, refused = told(httpx.Response(200, headers={"X-Plan": "gold"}))
+    sent, answered, repeated, waited, refused = told(answer_of(200, headers={"X-Plan": "gold"}))
     assert sent == RequestEvent(**WHERE)
     assert asdict(answered) == {
         **WHERE, "status": 200, "request_id": "req_1", "headers": {"x-plan": "gold"}, "elapsed": answered.elapsed
@@ -95,7 +96,7 @@ def test_each_hook_is_told_its_own() -> None:
 
 
 def test_events_carry_no_credential_query_body_or_cookie() -> None:
-    echo = httpx.Response(
+    echo = answer_of(
         200,
         headers={"X-Echo": f"you sent Bearer {KEY}", "X-Key": KEY, "Set-Cookie": "session=1", "X-Plan": "gold"},
         content=b"what they answered",
@@ -113,7 +114,7 @@ def test_an_echoed_credential_is_no_request_id() -> None:
     async def main() -> None:
         attempt = await begin(Watch("Toy", Hooks(on_response=events.append)))
         assert attempt is not None
-        await attempt.answered(httpx.Response(200), KEY)
+        await attempt.answered(answer_of(200), KEY)
 
     asyncio.run(main())
     assert events[0].request_id == "***"
@@ -128,7 +129,7 @@ def test_events_can_be_pickled_and_not_changed() -> None:
 
 
 def test_a_header_that_came_twice_is_told_whole() -> None:
-    response = httpx.Response(200, headers=[("Link", "<a>"), ("link", "<b>")])
+    response = answer_of(200, headers=[("Link", "<a>"), ("link", "<b>")])
     assert told(response)[1].headers == {"link": "<a>, <b>"}
 
 
@@ -240,7 +241,7 @@ async def test_a_hook_s_time_is_not_the_platform_s() -> None:
     attempt = await begin(watch)
     assert attempt is not None
     clock.now += 0.25
-    await attempt.answered(httpx.Response(503), None)
+    await attempt.answered(answer_of(503), None)
     assert elapsed == [0.25]
 
 

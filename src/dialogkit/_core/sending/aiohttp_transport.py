@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping
 from functools import lru_cache
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import aiohttp
 import anyio
@@ -21,12 +21,15 @@ import yarl
 from aiohttp.connector import Connection as _Connection
 from multidict import CIMultiDict
 
+from dialogkit._core.sending.httpx_wire import DirectTransport, origin_and_target
+from dialogkit._core.sending.messages import Answer, Request
+
 _MAX_CONNECTIONS: Final = 1000
 # Less than the five seconds after which common servers close an idle connection, so that a request seldom meets one
 # that is just being closed: whether it was read could not be told.
 _KEEPALIVE_SECONDS: Final = 4.0
 _PIECE: Final = 64 * 1024  # bytes; as much as aiohttp's writer takes without waiting for the network
-_AUTO_HEADERS: Final = ("Accept", "Accept-Encoding", "User-Agent")
+_AUTO_HEADERS: Final = ("accept", "accept-encoding", "user-agent")
 _AIOHTTP_ERRORS: Final = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 # What aiohttp raises before it has a connection for the request.
 _UNSENT: Final[tuple[tuple[tuple[type[Exception], ...], type[httpx.TransportError]], ...]] = (
@@ -45,7 +48,7 @@ def asyncio_transport(proxy: httpx.Proxy | None = None) -> httpx.AsyncBaseTransp
     return httpx.AsyncHTTPTransport(proxy=proxy)
 
 
-class AiohttpTransport(httpx.AsyncBaseTransport):
+class AiohttpTransport(DirectTransport):
     """Sends requests by HTTP/1.1 under asyncio. It opens nothing before its first request.
 
     Args:
@@ -57,26 +60,33 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
         self._tls: ssl.SSLContext | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def send(self, request: Request, *, timeout: float) -> Answer:  # noqa: ASYNC109 - for each step
         """Send `request`; the answer's body is not read yet."""
-        session = self._session or self._open()
+        return _Answer(await self._sent(request, _all(timeout)))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request that went through httpx's client."""
+        origin, target = origin_and_target(request.url)
+        stream = cast("AsyncIterable[bytes]", request.stream)
+        headers = CIMultiDict([(name.decode("ascii"), value.decode("latin-1")) for name, value in request.headers.raw])
+        headers.pop("Transfer-Encoding", None)  # aiohttp sets it for a body of unknown length
+        sent = Request(
+            request.method,
+            origin,
+            target,
+            headers,
+            b"".join(stream) if isinstance(stream, httpx.ByteStream) else stream,
+        )
         timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
-        content = _small_content(request)
-        body = None if content is not None else _Body(request, timeouts.get("write"))
-        failure: Exception
-        try:
-            if body is None:
-                return _answer(await self._attempt(session, request, content, timeouts))
-            with body.stall:
-                return _answer(await self._attempt(session, request, body.pieces(), timeouts))
-            failure = httpx.WriteTimeout("The request's body was not taken in time.")
-        except httpx.TransportError as exc:
-            failure = exc
-        except (*_AIOHTTP_ERRORS, ValueError) as exc:
-            failure = _failure(exc, tunnelled=self._proxy is not None and request.url.scheme == "https")
-            failure.__cause__ = exc
-        # What the source of the body has raised is the truth behind whatever aiohttp made of it.
-        raise failure if body is None or body.error is None else body.error
+        limits = _Limits(*(timeouts.get(name) for name in _Limits._fields))
+        response = await self._sent(sent, limits, server_hostname=request.extensions.get("sni_hostname"))
+        reason = (response.reason or "").encode("ascii", "replace")
+        return httpx.Response(
+            response.status,
+            headers=response.raw_headers,
+            stream=_AnswerStream(response),
+            extensions={"http_version": b"HTTP/1.1", "reason_phrase": reason},
+        )
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -84,29 +94,49 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if session is not None:
             await session.close()
 
+    async def _sent(
+        self, request: Request, limits: _Limits, *, server_hostname: str | None = None
+    ) -> aiohttp.ClientResponse:
+        session = self._session or self._open()
+        content = request.content
+        body: _Body | None = None
+        failure: Exception
+        try:
+            # What fits into aiohttp's buffer cannot stall.
+            if content is None or (isinstance(content, bytes) and len(content) <= _PIECE):
+                return await self._attempt(session, request, content or None, limits, server_hostname)
+            body = _Body(content, request.headers, limits.write)
+            with body.stall:
+                return await self._attempt(session, request, body, limits, server_hostname)
+            failure = httpx.WriteTimeout("The request's body was not taken in time.")
+        except httpx.TransportError as exc:
+            failure = exc
+        except (*_AIOHTTP_ERRORS, ValueError) as exc:
+            failure = _failure(exc, tunnelled=self._proxy is not None and request.origin.scheme == "https")
+            failure.__cause__ = exc
+        # What the source of the body has raised is the truth behind whatever aiohttp made of it.
+        raise failure if body is None or body.error is None else body.error
+
     def _attempt(
         self,
         session: aiohttp.ClientSession,
-        request: httpx.Request,
-        content: bytes | AsyncIterator[bytes] | None,
-        timeouts: dict[str, float | None],
+        request: Request,
+        content: bytes | _Body | None,
+        limits: _Limits,
+        server_hostname: str | None,
     ) -> Awaitable[aiohttp.ClientResponse]:
-        url = request.url
-        headers = CIMultiDict([(name.decode("ascii"), value.decode()) for name, value in request.headers.raw])
-        headers.pop("Transfer-Encoding", None)  # aiohttp sets it for a body of unknown length
+        origin = request.origin
         return session.request(
             request.method,
-            # As a path that is not parsed, the raw path goes out verbatim, even a lone "?" at its end.
-            yarl.URL.build(
-                scheme=url.scheme, authority=url.netloc.decode("ascii"), path=url.raw_path.decode("ascii"), encoded=True
-            ),
-            headers=headers,
-            data=content or None,
-            skip_auto_headers=_absent(headers, content or request.method != "GET"),
+            # As a path that is not parsed, the target goes out verbatim, even a lone "?" at its end.
+            _base(origin.text).with_path(request.target, encoded=True),
+            headers=_as_aiohttp_writes_them(content.headers if isinstance(content, _Body) else request.headers),
+            data=content.pieces() if isinstance(content, _Body) else content,
+            skip_auto_headers=_absent(request.headers, content or request.method != "GET"),
             allow_redirects=False,
-            timeout=_client_timeout(timeouts.get("connect"), timeouts.get("read")),
-            ssl=self._tls_context() if url.scheme == "https" else True,
-            server_hostname=request.extensions.get("sni_hostname"),
+            timeout=_client_timeout(limits.connect, limits.read),
+            ssl=self._tls_context() if origin.scheme == "https" else True,
+            server_hostname=server_hostname,
             proxy=self._proxy,
         )
 
@@ -165,15 +195,49 @@ class _AnswerStream(httpx.AsyncByteStream):
             self._response.close()
 
 
+class _Answer(Answer):
+    __slots__ = ("_decoded", "_response", "_stream")
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        super().__init__(response.status, response.raw_headers)
+        self._response = response
+        self._stream = _AnswerStream(response)
+        self._decoded: httpx.Response | None = None
+        if b"content-encoding" in self.fields:  # httpx knows how to undo it
+            self._decoded = httpx.Response(self.status, headers=response.raw_headers, stream=self._stream)
+
+    async def read(self) -> bytes:
+        if self._decoded is not None:
+            return await self._decoded.aread()
+        try:
+            content = await self._response.content.read()
+        except _AIOHTTP_ERRORS as exc:
+            raise _broken_off(exc) from exc
+        if not self._response.closed:
+            await self._stream.aclose()
+        return content
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        return aiter(self._stream) if self._decoded is None else self._decoded.aiter_bytes()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
 class _Body:
     """A request body that goes out in pieces, each of which the network must take within the write timeout."""
 
-    __slots__ = ("_length", "_stream", "_timeout", "error", "stall")
+    __slots__ = ("_content", "_length", "_timeout", "error", "headers", "stall")
 
-    def __init__(self, request: httpx.Request, timeout: float | None) -> None:
-        length = request.headers.get("Content-Length")
+    def __init__(
+        self, content: bytes | AsyncIterable[bytes], headers: Mapping[str, str], timeout: float | None
+    ) -> None:
+        if isinstance(content, bytes) and "content-length" not in headers:
+            headers = {**headers, "content-length": str(len(content))}
+        length = headers.get("content-length")
+        self.headers = headers
+        self._content = content
         self._length = None if length is None else int(length)
-        self._stream = cast("AsyncIterable[bytes]", request.stream)
         self._timeout = math.inf if timeout is None else timeout
         self.stall = anyio.CancelScope()
         """Cancels what it encloses when the network does not take a piece in time."""
@@ -185,7 +249,7 @@ class _Body:
         time = asyncio.get_running_loop().time
         count = 0
         try:
-            async for chunk in self._stream:
+            async for chunk in _chunks(self._content):
                 for start in range(0, len(chunk), _PIECE):
                     piece = chunk[start : start + _PIECE]
                     count += len(piece)
@@ -205,12 +269,12 @@ class _Body:
             raise httpx.LocalProtocolError(f"The body does not have the {self._length} bytes that were announced.")
 
 
-def _small_content(request: httpx.Request) -> bytes | None:
-    """Return the body of `request` if it fits into aiohttp's buffer, so that no write can stall; `None` otherwise."""
-    if not isinstance(request.stream, httpx.ByteStream):
-        return None
-    content = b"".join(request.stream)
-    return content if len(content) <= _PIECE else None
+async def _chunks(content: bytes | AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+        return
+    async for chunk in content:
+        yield chunk
 
 
 def _abort(connection: _Connection | None) -> None:
@@ -218,16 +282,6 @@ def _abort(connection: _Connection | None) -> None:
     transport = None if connection is None else connection.transport
     if transport is not None:
         transport.abort()
-
-
-def _answer(response: aiohttp.ClientResponse) -> httpx.Response:
-    reason = (response.reason or "").encode("ascii", "replace")
-    return httpx.Response(
-        response.status,
-        headers=response.raw_headers,
-        stream=_AnswerStream(response),
-        extensions={"http_version": b"HTTP/1.1", "reason_phrase": reason},
-    )
 
 
 def _broken_off(exc: Exception) -> httpx.TransportError:
@@ -249,17 +303,43 @@ def _failure(exc: Exception, *, tunnelled: bool) -> httpx.TransportError:
     return httpx.WriteError("The request could not be sent.")
 
 
+class _Limits(NamedTuple):
+    """Seconds for each step, `None` for no limit, under httpx's names."""
+
+    connect: float | None
+    read: float | None
+    write: float | None
+
+
+@lru_cache(maxsize=64)
+def _all(timeout: float) -> _Limits:
+    limit = None if timeout == math.inf else timeout
+    return _Limits(limit, limit, limit)
+
+
 @lru_cache(maxsize=64)
 def _client_timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
     # `connect` bounds the wait for a free connection together with the making of a new one.
     return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read)
 
 
-def _absent(headers: CIMultiDict[str], content: object) -> list[str] | None:
+@lru_cache(maxsize=1024)
+def _base(origin: str) -> yarl.URL:
+    return yarl.URL(origin, encoded=True)
+
+
+def _as_aiohttp_writes_them(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return `headers` so that they go out in Latin-1: aiohttp encodes them as UTF-8."""
+    if all(map(str.isascii, headers.values())):
+        return headers
+    return CIMultiDict([(name, value.encode("latin-1").decode()) for name, value in headers.items()])
+
+
+def _absent(headers: Mapping[str, str], content: object) -> list[str] | None:
     """Return the headers that aiohttp would add on its own account."""
     absent = [name for name in _AUTO_HEADERS if name not in headers]
-    if content and "Content-Type" not in headers:
-        absent.append("Content-Type")
+    if content and "content-type" not in headers:
+        absent.append("content-type")
     return absent or None
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from typing import Any, Final, cast
 
-import httpx
 from pydantic import TypeAdapter
 
 from dialogkit._core.call import OMIT, Answer, Call, CallOptions, Operation
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.pagination import decode_cursor
 from dialogkit._core.sending.arguments import invalid, validate
+from dialogkit._core.sending.httpx_wire import origin_and_target
+from dialogkit._core.sending.messages import Origin, Request
 from dialogkit._core.sending.settings import Settings, check_url
 from dialogkit._core.sending.writing import header, pairs, path, scalar
 from dialogkit._core.uploads import FileInput, MultipartBody
@@ -65,20 +66,20 @@ class BodyStream:
 class Encoded:
     """A request without its credential, ready to be made anew for each attempt."""
 
-    __slots__ = ("_content", "_headers", "_url", "advice", "location_id", "operation")
+    __slots__ = ("_content", "_headers", "_origin", "_target", "advice", "location_id", "operation")
 
     def __init__(
         self,
         operation: Operation[Any],
-        url: httpx.URL,
-        headers: dict[str, bytes],
+        where: tuple[Origin, str],
+        headers: dict[str, str],
         content: bytes | BodyStream | None,
         location_id: str | None,
     ) -> None:
         self.operation = operation
         self.location_id = location_id
         self.advice: str | None = None
-        self._url = url
+        self._origin, self._target = where
         self._headers = headers
         self._content = content
 
@@ -87,15 +88,12 @@ class Encoded:
         """Whether the body can be sent from its beginning."""
         return not isinstance(self._content, BodyStream) or self._content.replayable
 
-    def request(self, credential: Mapping[str, str]) -> httpx.Request:
+    def request(self, credential: Mapping[str, str]) -> Request:
         """Make the request of one attempt; `credential` wins over every other header."""
-        headers = self._headers | {name.lower(): value.encode("latin-1") for name, value in credential.items()}
-        return httpx.Request(
-            self.operation.method,
-            self._url,
-            headers=[(name.encode("ascii"), value) for name, value in headers.items()],
-            content=self._content,
-        )
+        headers = self._headers.copy()
+        for name, value in credential.items():
+            headers[name.lower()] = value
+        return Request(self.operation.method, self._origin, self._target, headers, self._content)
 
     def __repr__(self) -> str:
         return f"<Encoded {self.operation.id}>"
@@ -111,12 +109,11 @@ def encode(call: Call[Any], settings: Settings) -> Encoded:
     operation = call.operation
     filled = _filled(call, settings)
     query = _query(call, filled["query"])
-    base = settings.base_url.rstrip("/") if operation.path.startswith("/") else ""  # some stand for themselves
-    url = base + path(operation.id, operation.path, {**call.path, **filled["path"]})
+    target = path(operation.id, operation.path, {**call.path, **filled["path"]})
     kind, content = _body(call, filled["body"])
     return Encoded(
         operation,
-        check_url(f"{url}?{query}" if query else url, allow_insecure=settings.allow_insecure),
+        _where(f"{target}?{query}" if query else target, settings),
         _headers(call, settings, kind, content),
         content,
         _location(call, settings),
@@ -139,9 +136,24 @@ def encode_link(url: str, *, allow_insecure: bool) -> Encoded:
         authenticated=False,
     )
     headers = {"user-agent": _user_agent(), "accept": "*/*", "accept-encoding": "identity"}
-    encoded = Encoded(operation, target, {name: value.encode() for name, value in headers.items()}, None, None)
+    encoded = Encoded(operation, origin_and_target(target), headers, None, None)
     encoded.advice = "The link may be wrong or have expired: get a new one"
     return encoded
+
+
+def _where(target: str, settings: Settings) -> tuple[Origin, str]:
+    """Return where a request goes: below the base URL, except for the few operations whose path is a whole URL."""
+    if not target.startswith("/"):
+        return origin_and_target(check_url(target, allow_insecure=settings.allow_insecure))
+    origin, prefix = _base(settings.base_url, allow_insecure=settings.allow_insecure)
+    return origin, prefix + target
+
+
+@lru_cache(maxsize=64)
+def _base(url: str, *, allow_insecure: bool) -> tuple[Origin, str]:
+    """Parse a base URL once: what is appended to it is written so that it cannot change where it leads."""
+    origin, path_of_it = origin_and_target(check_url(url, allow_insecure=allow_insecure))
+    return origin, path_of_it.rstrip("/")
 
 
 def _filled(call: Call[Any], settings: Settings) -> dict[str, dict[str, Any]]:
@@ -255,7 +267,7 @@ def _wire_name(model: object, argument: str) -> str:
     return argument if info is None else info.serialization_alias or info.alias or argument
 
 
-def _headers(call: Call[Any], settings: Settings, kind: str | None, content: object) -> dict[str, bytes]:
+def _headers(call: Call[Any], settings: Settings, kind: str | None, content: object) -> dict[str, str]:
     """Return the headers under lower-case names, without the credential. Later ones win over earlier ones."""
     operation, options, platform = call.operation, call.options, settings.platform
     headers: dict[str, Any] = {

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, cast
 
-import httpx
 from pydantic_core import from_json
 
 from dialogkit._core.errors import APIStatusError, status_error_class
+from dialogkit._core.response import charset_of
 from dialogkit._core.sending.dates import http_date, now_by
+from dialogkit._core.sending.messages import Answer
 
 _LONGEST_DETAIL: Final = 500
 _ID_HEADERS: Final = (b"x-request-id", b"x-trace-id", b"request-id", b"trace-id", b"x-correlation-id", b"traceparent")
@@ -55,39 +56,38 @@ class Refusal:
 
 
 def status_error(
-    refusal: Refusal, response: httpx.Response, content: bytes | None, *, secrets: Sequence[str] = ()
+    refusal: Refusal, answer: Answer, content: bytes | None, *, secrets: Sequence[str] = ()
 ) -> APIStatusError:
     """Make the error for an answer that is no success.
 
     Args:
         refusal: Which call was refused.
-        response: Status and headers.
+        answer: Status and headers.
         content: The body, `None` if it broke off.
         secrets: What must not appear in the error, even if the platform echoes it.
     """
-    body = _scrubbed(_parsed(content or b"", response), secrets)
-    headers = {name: _scrubbed(value, secrets) for name, value in response.headers.items() if name != "set-cookie"}
+    body = _scrubbed(_parsed(content or b"", answer), secrets)
+    headers = {name: _scrubbed(value, secrets) for name, value in answer.headers.items() if name != "set-cookie"}
     code, detail = _words(body)
-    request_id = _request_id_in(body) or request_id_of(response.headers)
-    return status_error_class(response.status_code)(
-        _sentence(refusal, response, detail, request_id),
+    request_id = _request_id_in(body) or request_id_of(answer)
+    return status_error_class(answer.status)(
+        _sentence(refusal, answer, detail, request_id),
         operation=refusal.operation,
-        status=response.status_code,
+        status=answer.status,
         code=code,
         detail=detail,
         request_id=request_id,
         body=body,
         headers=headers,
         attempts=refusal.attempts,
-        retry_after=retry_after_of(response.headers),
+        retry_after=retry_after_of(answer.headers),
     )
 
 
-def request_id_of(headers: httpx.Headers, content: bytes = b"") -> str | None:
+def request_id_of(answer: Answer, content: bytes = b"") -> str | None:
     """Find the platform's id of a request in the answer's headers, else as the `traceId` of a JSON body."""
-    found = {name.lower(): value for name, value in headers.raw if name.lower() in _ID_HEADERS}
-    for name in _ID_HEADERS if found else ():
-        if value := found.get(name, b"").decode("latin-1")[:200]:
+    for name in _ID_HEADERS:
+        if value := answer.fields.get(name, b"").decode("latin-1")[:200]:
             return value.split("-")[1] if name == b"traceparent" and value.count("-") == 3 else value
     if b'"traceId"' in content and (match := _TRACE_ID.search(content)):
         return match[1].decode("ascii")
@@ -103,7 +103,7 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
     return None if until is None else max((until - now_by(headers.get("date"))).total_seconds(), 0.0)
 
 
-def _parsed(content: bytes, response: httpx.Response) -> Any:
+def _parsed(content: bytes, answer: Answer) -> Any:
     if not content.strip():
         return None
     try:
@@ -111,7 +111,7 @@ def _parsed(content: bytes, response: httpx.Response) -> Any:
     except ValueError:
         pass
     try:
-        return content.decode(response.charset_encoding or "utf-8", "replace")
+        return content.decode(charset_of(answer.headers) or "utf-8", "replace")
     except LookupError:
         return content.decode("utf-8", "replace")
 
@@ -179,13 +179,13 @@ def _request_id_in(body: object) -> str | None:
     return None
 
 
-def _sentence(refusal: Refusal, response: httpx.Response, detail: str, request_id: str | None) -> str:
-    status = response.status_code
+def _sentence(refusal: Refusal, answer: Answer, detail: str, request_id: str | None) -> str:
+    status = answer.status
     words = detail if len(detail) <= _LONGEST_DETAIL else detail[:_LONGEST_DETAIL] + " [...]"
     return (
         f"{refusal.operation}: {refusal.platform} answered {_named(status)} to {refusal.method} {refusal.path}"
         + (f": {words.rstrip('.')}" if words else "")
-        + f". {_advice(refusal, response)}"
+        + f". {_advice(refusal, answer)}"
         + (f" (request id {request_id})." if request_id else ".")
     )
 
@@ -197,8 +197,8 @@ def _named(status: int) -> str:
         return str(status)
 
 
-def _advice(refusal: Refusal, response: httpx.Response) -> str:
-    status = response.status_code
+def _advice(refusal: Refusal, answer: Answer) -> str:
+    status = answer.status
     if refusal.advice is not None and status < 500:
         return refusal.advice
     if 300 <= status < 400:
@@ -207,5 +207,5 @@ def _advice(refusal: Refusal, response: httpx.Response) -> str:
         later = "It is a fault of the platform: try again later"
         return later if refusal.repeatable else f"{later}, after a look whether this attempt has had an effect"
     advice = _ADVICE.get(status, "Correct the request")
-    wait = retry_after_of(response.headers) if status == 429 else None
+    wait = retry_after_of(answer.headers) if status == 429 else None
     return advice if wait is None else f"Wait {math.ceil(wait)} s, then go on more slowly"

@@ -13,10 +13,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote
 
-import httpx
-
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import APIConnectionError, APIStatusError, APITimeoutError, DialogkitError
+from dialogkit._core.sending.messages import Request
 
 LONGEST_BODY: Final = 2_000
 """Characters of a body that are logged."""
@@ -155,7 +154,7 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
-def secrets_of(request: httpx.Request) -> tuple[str, ...]:
+def secrets_of(request: Request) -> tuple[str, ...]:
     """Return what must not be shown: the credentials of `request`, with and without their schemes, and in a form."""
     values = (request.headers.get(name, "") for name in _CREDENTIALS)
     texts = [text for value in values if value for text in (value, value.partition(" ")[2])]
@@ -175,12 +174,10 @@ def blotted(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def content_of(request: httpx.Request) -> bytes | None:
+def content_of(request: Request) -> bytes | None:
     """Return the body of `request`, or `None` if it is read while it is sent."""
-    try:
-        return request.content
-    except httpx.RequestNotRead:
-        return None
+    content = b"" if request.content is None else request.content
+    return content if isinstance(content, bytes) else None
 
 
 def _forms(secrets: Sequence[str]) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar, cast
 
 import anyio
-import httpx
 
 from dialogkit._core.call import Call, CallOptions
 from dialogkit._core.decoding import decode
@@ -27,6 +26,7 @@ from dialogkit._core.sending.checks import is_positive
 from dialogkit._core.sending.encoding import Encoded, encode, encode_link
 from dialogkit._core.sending.failures import Refusal, request_id_of, retry_after_of, status_error
 from dialogkit._core.sending.logs import secrets_of
+from dialogkit._core.sending.messages import Answer, Request
 from dialogkit._core.sending.outcomes import silence_error, too_late_error, wait_error
 from dialogkit._core.sending.rate_limit import Allowance, Permit, RateLimit, RateLimiter
 from dialogkit._core.sending.retry import (
@@ -149,7 +149,7 @@ class Sender:
         return await self._within_deadline(Call(encoded.operation), encoded, self._stream)
 
     async def _within_deadline(
-        self, call: Call[Any], encoded: Encoded, finish: Callable[[_Exchange, httpx.Response], Awaitable[T]]
+        self, call: Call[Any], encoded: Encoded, finish: Callable[[_Exchange, Answer], Awaitable[T]]
     ) -> T:
         if self._connection.closed:
             raise ConfigurationError(f"{call.operation.id}: this client is closed. Nothing was sent; make a new one.")
@@ -160,7 +160,7 @@ class Sender:
             return await self._attempts(exchange, finish)
         raise self._too_late(exchange)
 
-    async def _attempts(self, exchange: _Exchange, finish: Callable[[_Exchange, httpx.Response], Awaitable[T]]) -> T:
+    async def _attempts(self, exchange: _Exchange, finish: Callable[[_Exchange, Answer], Awaitable[T]]) -> T:
         settings = self._settings
         while True:
             answer = await self._attempt(exchange, finish)
@@ -182,17 +182,15 @@ class Sender:
             if delay > 0:
                 await self._sleep(delay)
 
-    async def _attempt(
-        self, exchange: _Exchange, finish: Callable[[_Exchange, httpx.Response], Awaitable[T]]
-    ) -> T | Setback:
+    async def _attempt(self, exchange: _Exchange, finish: Callable[[_Exchange, Answer], Awaitable[T]]) -> T | Setback:
         """Send the request once; return the result, or what came in its way."""
         request = await self._authenticated(exchange)
         try:
-            response = await self._transmit(exchange, request)
-            await self._announce(exchange, response)
-            if response.is_success:
-                return await finish(exchange, response)
-            return await self._refused(exchange, request, response)
+            answer = await self._transmit(exchange, request)
+            await self._announce(exchange, answer)
+            if answer.is_success:
+                return await finish(exchange, answer)
+            return await self._refused(exchange, request, answer)
         except TransportFailure as exc:
             failure = exc
             if exchange.watched is not None:
@@ -202,13 +200,13 @@ class Sender:
                 exchange.watched.abandoned()
         return self._silence(exchange, failure)
 
-    async def _authenticated(self, exchange: _Exchange) -> httpx.Request:
+    async def _authenticated(self, exchange: _Exchange) -> Request:
         if not exchange.call.operation.authenticated:
             return exchange.encoded.request({})
         context = AuthContext(operation=exchange.name, location_id=exchange.encoded.location_id, client=self)
         return exchange.encoded.request(await self._settings.auth.headers(context))
 
-    async def _transmit(self, exchange: _Exchange, request: httpx.Request) -> httpx.Response:
+    async def _transmit(self, exchange: _Exchange, request: Request) -> Answer:
         """Wait for the limiter's permit, and send."""
         limits = self._settings.limits_of(exchange.call.operation)
         if self._settings.limiter is None or not limits:
@@ -219,12 +217,12 @@ class Sender:
         pause: float | None = None
         try:
             await self._told_of_wait(exchange, began)
-            response = await self._dispatch(exchange, request)
-            told = self._settings.platform.rate_limit_headers.read(response.headers.raw)
-            pause = self._pause(response)
+            answer = await self._dispatch(exchange, request)
+            told = self._settings.platform.rate_limit_headers.read(answer.fields)
+            pause = self._pause(answer)
             if pause is not None and self._settings.is_its_own_refusal(exchange.call.operation, pause):
                 pause = None
-            return response
+            return answer
         finally:
             permit.settle(told, pause)
 
@@ -248,7 +246,7 @@ class Sender:
             facts["attempt"] += 1  # the one that follows
             await self._settings.watch.held_back(**facts, reason="waited", seconds=waited)
 
-    async def _dispatch(self, exchange: _Exchange, request: httpx.Request) -> httpx.Response:
+    async def _dispatch(self, exchange: _Exchange, request: Request) -> Answer:
         exchange.watched = await self._settings.watch.sending(
             exchange.call.operation, request, attempt=exchange.attempts + 1, location_id=exchange.encoded.location_id
         )
@@ -260,28 +258,28 @@ class Sender:
             exchange.sent = sent_before or failure.sent
             raise
 
-    async def _announce(self, exchange: _Exchange, response: httpx.Response) -> None:
+    async def _announce(self, exchange: _Exchange, answer: Answer) -> None:
         """Tell whoever looks on that an answer has begun, and the developer if the operation is about to end."""
         settings, operation = self._settings, exchange.call.operation
         try:
             if exchange.watched is not None:
-                await exchange.watched.answered(response, request_id_of(response.headers))
+                await exchange.watched.answered(answer, request_id_of(answer))
             platform = settings.platform
-            settings.deprecations.look(platform.name, platform.deprecation_header, operation, response.headers)
+            settings.deprecations.look(platform.name, platform.deprecation_header, operation, answer.headers)
         except BaseException:  # cancelled while a hook ran, or warnings are errors
-            await self._connection.discard(response)
+            await self._connection.discard(answer)
             raise
 
-    async def _read(self, exchange: _Exchange, response: httpx.Response) -> bytes:
-        content = await self._connection.read(response)
+    async def _read(self, exchange: _Exchange, answer: Answer) -> bytes:
+        content = await self._connection.read(answer)
         if exchange.watched is not None:
             exchange.watched.body(content)
         return content
 
-    async def _result(self, exchange: _Exchange, response: httpx.Response) -> Any:
+    async def _result(self, exchange: _Exchange, answer: Answer) -> Any:
         """Read an answer and decode it."""
-        content = await self._read(exchange, response)
-        info = self._info(exchange, response, content)
+        content = await self._read(exchange, answer)
+        info = self._info(exchange, answer, content)
         operation = exchange.call.operation
         if operation.answer == "json":
             strict = self._settings.strict if exchange.options.strict is None else exchange.options.strict
@@ -294,24 +292,24 @@ class Sender:
             return APIResponse(info, content)
         return APIResponse(info, content).text if operation.answer == "text" else None
 
-    async def _stream(self, exchange: _Exchange, response: httpx.Response) -> ByteStream:
-        info = self._info(exchange, response)
-        return ByteStream(response, self._connection, info, exchange.call.on_progress, operation=exchange.name)
+    async def _stream(self, exchange: _Exchange, answer: Answer) -> ByteStream:
+        info = self._info(exchange, answer)
+        return ByteStream(answer, self._connection, info, exchange.call.on_progress, operation=exchange.name)
 
-    def _info(self, exchange: _Exchange, response: httpx.Response, content: bytes = b"") -> ResponseInfo:
+    def _info(self, exchange: _Exchange, answer: Answer, content: bytes = b"") -> ResponseInfo:
         return ResponseInfo(
-            status=response.status_code,
-            headers=response.headers,
-            request_id=request_id_of(response.headers, content),
+            status=answer.status,
+            headers=answer.headers,
+            request_id=request_id_of(answer, content),
             attempts=exchange.attempts,
             elapsed=self._clock() - exchange.started,
         )
 
-    async def _refused(self, exchange: _Exchange, request: httpx.Request, response: httpx.Response) -> Setback:
+    async def _refused(self, exchange: _Exchange, request: Request, answer: Answer) -> Setback:
         """Turn an answer that is no success into a typed error, and say whether to try again."""
         content: bytes | None = None
         try:
-            content = await self._read(exchange, response)
+            content = await self._read(exchange, answer)
         except TransportFailure as failure:
             if exchange.watched is not None:
                 exchange.watched.failed(f"the error's body broke off: {failure.reason}", timed_out=failure.timed_out)
@@ -325,16 +323,16 @@ class Sender:
             repeatable=operation.retry != "never-after-sent",
             advice=exchange.encoded.advice,
         )
-        error = status_error(refusal, response, content, secrets=secrets_of(request))
+        error = status_error(refusal, answer, content, secrets=secrets_of(request))
         if error.status == 429:
             await self._settings.watch.held_back(**exchange.facts(), reason="refused", seconds=error.retry_after)
-        pause = self._pause(response) if error.status == 429 else error.retry_after
+        pause = self._pause(answer) if error.status == 429 else error.retry_after
         better = error.status == 401 and await self._has_better_credential(exchange, request)
         repeatable = better or may_repeat_after_status(operation.retry, error.status, error.retry_after)
         strain = strain_of(error.status, limited=self._settings.limiter is not None)
         return Setback(error=error, repeatable=repeatable, strain=strain, retry_after=pause, better_credential=better)
 
-    async def _has_better_credential(self, exchange: _Exchange, request: httpx.Request) -> bool:
+    async def _has_better_credential(self, exchange: _Exchange, request: Request) -> bool:
         if exchange.refused_credential or not exchange.call.operation.authenticated or not exchange.encoded.replayable:
             return False
         exchange.refused_credential = True
@@ -363,13 +361,13 @@ class Sender:
             return 0.0
         return self._settings.retry.delay(exchange.attempts, retry_after=setback.retry_after)
 
-    def _pause(self, response: httpx.Response) -> float | None:
+    def _pause(self, answer: Answer) -> float | None:
         """Return seconds that everyone should wait, when the platform refused the request for its rate."""
-        if response.status_code != 429:
+        if answer.status != 429:
             return None
-        asked = retry_after_of(response.headers)
+        asked = retry_after_of(answer.headers)
         if asked is None:
-            told = self._settings.platform.rate_limit_headers.read(response.headers.raw)
+            told = self._settings.platform.rate_limit_headers.read(answer.fields)
             asked = max((each.resets_in for each in told if each.resets_in and not each.remaining), default=None)
         return self._settings.retry.default_retry_after if asked is None else asked
 

@@ -19,11 +19,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import httpx
-
 from dialogkit._core.call import Operation
 from dialogkit._core.callbacks import FirstFault
 from dialogkit._core.errors import APIConnectionError, APIStatusError, APITimeoutError, DialogkitError
+from dialogkit._core.sending.messages import Request
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Counter, Histogram, MeterProvider
@@ -75,7 +74,7 @@ class Telemetry:
         # Whoever sets a provider has imported this.
         return "opentelemetry.context" in sys.modules and self._look()
 
-    def start(self, operation: Operation[Any], request: httpx.Request, attempt: int) -> Measured | None:
+    def start(self, operation: Operation[Any], request: Request, attempt: int) -> Measured | None:
         """Start the span of an attempt, if there is a provider.
 
         Args:
@@ -107,12 +106,10 @@ class Telemetry:
             except Exception as exc:  # noqa: BLE001 - as above
                 self.first_fault.report(exc)
 
-    def _start(
-        self, instruments: _Instruments, operation: Operation[Any], request: httpx.Request, attempt: int
-    ) -> Measured:
+    def _start(self, instruments: _Instruments, operation: Operation[Any], request: Request, attempt: int) -> Measured:
         facts = _facts(operation, request)
         name = "HTTP" if facts["http.request.method"] == "_OTHER" else operation.method
-        details: dict[str, Any] = {**facts, **self._names(operation), "url.full": _redacted(operation, request.url)}
+        details: dict[str, Any] = {**facts, **self._names(operation), "url.full": _redacted(operation, request)}
         if attempt > 1:
             details["http.request.resend_count"] = attempt - 1
         span = instruments.tracer.start_span(
@@ -221,13 +218,13 @@ def _instruments(tracers: TracerProvider, meters: MeterProvider) -> _Instruments
     )
 
 
-def _facts(operation: Operation[Any], request: httpx.Request) -> dict[str, Any]:
+def _facts(operation: Operation[Any], request: Request) -> dict[str, Any]:
     """Return what spans and metrics have in common before there is an answer."""
-    url = request.url
+    origin = request.origin
     facts: dict[str, Any] = {
         "http.request.method": operation.method if operation.method in _METHODS else "_OTHER",
-        "server.address": url.host,
-        "server.port": url.port or _PORTS.get(url.scheme, 0),
+        "server.address": origin.host,
+        "server.port": origin.port or _PORTS.get(origin.scheme, 0),
     }
     # A path that a user wrote, or a link, is no template, and as many as there are make as many time series.
     if operation.answer != "raw" and operation.path.startswith("/"):
@@ -235,13 +232,14 @@ def _facts(operation: Operation[Any], request: httpx.Request) -> dict[str, Any]:
     return facts
 
 
-def _redacted(operation: Operation[Any], url: httpx.URL) -> str:
-    """Return `url` with the names of its query, but not their values."""
+def _redacted(operation: Operation[Any], request: Request) -> str:
+    """Return the URL with the names of its query, but not their values."""
     if not operation.path.startswith("/"):  # a link, all of which may be as good as a credential
         return operation.path
-    query = "&".join(_without_value(pair) for pair in url.query.decode("ascii", "replace").split("&") if pair)
-    base = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}{url.raw_path.partition(b'?')[0].decode('ascii')}"
-    return f"{base}?{query}" if query else base
+    path, _, query = request.target.partition("?")
+    shown = "&".join(_without_value(pair) for pair in query.split("&") if pair)
+    base = request.origin.text + path
+    return f"{base}?{shown}" if shown else base
 
 
 def _without_value(pair: str) -> str:

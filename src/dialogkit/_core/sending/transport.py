@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import sys
-from collections.abc import Callable
 from typing import Final, cast
 
 import httpx
 
 from dialogkit._core.errors import ConfigurationError
+from dialogkit._core.sending.httpx_wire import OwnClient, origin_and_target, send
+from dialogkit._core.sending.messages import Answer, Request
 from dialogkit._core.sending.transport_failure import TransportFailure, failure_from, is_transport_error
 
 __all__ = ["Connection", "TransportFailure", "failure_from"]
 
 MAX_REDIRECTS: Final = 5
-_FOLLOWED_METHODS: Final = frozenset({"GET", "HEAD"})
 # What may be told to another origin. Everything else might be a credential, or name the account.
-_NEUTRAL_HEADERS: Final = frozenset({"accept", "accept-encoding", "connection", "host", "range", "user-agent"})
+_NEUTRAL_HEADERS: Final = frozenset({"accept", "accept-encoding", "connection", "range", "user-agent"})
 
 
 class Connection:
@@ -39,7 +38,7 @@ class Connection:
         ConfigurationError: `http_client` is not an `httpx.AsyncClient`.
     """
 
-    __slots__ = ("_client", "_given", "_home", "_seconds", "_timeout", "closed")
+    __slots__ = ("_client", "_given", "_home", "closed")
 
     def __init__(self, http_client: httpx.AsyncClient | None = None) -> None:
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -49,11 +48,9 @@ class Connection:
         self._given = http_client
         self._client: httpx.AsyncClient | None = None
         self._home: object = None
-        self._seconds: float | None = None
-        self._timeout: dict[str, float | None] = {}
         self.closed = False
 
-    async def send(self, request: httpx.Request, *, timeout: float) -> httpx.Response:
+    async def send(self, request: Request, *, timeout: float) -> Answer:
         """Send `request` and return its answer once the headers are there; the body is not read yet.
 
         Redirects of GET and HEAD are followed, five at most; credentials do not follow to another origin. Any other
@@ -69,16 +66,11 @@ class Connection:
             ConfigurationError: The connection is closed, or belongs to another event loop.
         """
         client = self._usable_client()
-        if timeout != self._seconds:
-            self._seconds = timeout
-            limit = None if timeout == math.inf else timeout
-            self._timeout = {"connect": limit, "read": limit, "write": limit, "pool": limit}
-        request.extensions["timeout"] = self._timeout
         try:
-            response = await client.send(request, stream=True, follow_redirects=False)
-            if response.next_request is None or request.method not in _FOLLOWED_METHODS:
-                return response
-            return await self._follow(client, response)
+            answer = await self._once(client, request, timeout)
+            if answer.status < 300 or not answer.redirects(request.method):
+                return answer
+            return await self._follow(client, request, answer, timeout)
         except Exception as exc:
             if isinstance(exc, RuntimeError) and client.is_closed:  # a given client that its owner has closed
                 raise ConfigurationError(_CLOSED) from None
@@ -88,28 +80,28 @@ class Connection:
         # Raised here and not above, where it would carry the libraries' frames along, whose locals show the headers.
         raise failure
 
-    async def read(self, response: httpx.Response) -> bytes:
-        """Return the whole body of `response`, decompressed, and give its connection back.
+    async def read(self, answer: Answer) -> bytes:
+        """Return the whole body of `answer`, decompressed, and give its connection back.
 
         Raises:
             TransportFailure: The body broke off, stalled or could not be decompressed.
         """
         try:
-            return await response.aread()
+            return await answer.read()
         except BaseException as exc:
-            await self.discard(response)
+            await self.discard(answer)
             if not isinstance(exc, Exception) or not is_transport_error(exc):
                 raise
             failure = failure_from(exc, answered=True)
         raise failure
 
-    async def discard(self, response: httpx.Response) -> None:
-        """Give up the rest of `response`, also while the caller is being cancelled."""
+    async def discard(self, answer: Answer) -> None:
+        """Give up the rest of `answer`, also while the caller is being cancelled."""
         import anyio  # noqa: PLC0415 - only needed when something has gone wrong
 
         # What goes wrong here is of no interest beside what has already gone wrong.
         with anyio.move_on_after(_CLOSING, shield=True), contextlib.suppress(httpx.HTTPError):
-            await response.aclose()
+            await answer.aclose()
 
     async def aclose(self) -> None:
         """Close the pool, if there is one; the connection cannot be used any more. Closing twice is fine.
@@ -156,26 +148,39 @@ class Connection:
         self._home = here
         return self._client
 
-    async def _follow(self, client: httpx.AsyncClient, response: httpx.Response) -> httpx.Response:
+    async def _once(
+        self, client: httpx.AsyncClient, request: Request, timeout: float, *, authenticated: bool = True
+    ) -> Answer:
+        if isinstance(client, OwnClient) and (direct := client.direct(request.origin)) is not None:
+            return await direct.send(request, timeout=timeout)
+        return await send(client, request, timeout=timeout, authenticated=authenticated)
+
+    async def _follow(self, client: httpx.AsyncClient, request: Request, answer: Answer, timeout: float) -> Answer:
         for _ in range(MAX_REDIRECTS):
-            request = response.next_request
-            if request is None:
+            if not answer.redirects(request.method):
                 break
-            if _origin(request.url) != _origin(response.url):
-                for name in [name for name in request.headers if name not in _NEUTRAL_HEADERS]:
-                    del request.headers[name]
-            await self.read(response)
+            await self.read(answer)
+            request = _redirected(request, answer)
             # A client's own `auth` is for the origin that it was meant for.
-            response = await client.send(request, stream=True, auth=None, follow_redirects=False)
-        return response
+            answer = await self._once(client, request, timeout, authenticated=False)
+        return answer
 
 
 _CLOSED: Final = "This client is closed: create a new one."
 _CLOSING: Final = 5  # seconds that a peer may take to say goodbye when its answer is left early
 
 
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
+def _redirected(request: Request, answer: Answer) -> Request:
+    """Return the request that follows `answer`. It has no body: only GET and HEAD are followed."""
+    try:
+        url = httpx.URL(request.url).join(answer.headers["location"])
+    except httpx.InvalidURL as exc:
+        raise httpx.RemoteProtocolError("The answer leads to an invalid URL.") from exc
+    origin, target = origin_and_target(url)
+    headers = request.headers
+    if origin.text != request.origin.text:
+        headers = {name: value for name, value in headers.items() if name in _NEUTRAL_HEADERS}
+    return Request(request.method, origin, target, headers)
 
 
 def _current_loop() -> object:
@@ -210,38 +215,12 @@ def _is_alive(home: object) -> bool:
     return True
 
 
-class _NoCookies(httpx.Cookies):
-    """Takes no cookie from an answer: a client serves many accounts, and no session may leak between them."""
-
-    def extract_cookies(self, response: httpx.Response) -> None:
-        pass
-
-
-_NO_COOKIES: Final = _NoCookies()
-
-
-class _Client(httpx.AsyncClient):
-    @property
-    def cookies(self) -> httpx.Cookies:
-        return _NO_COOKIES
-
-    @cookies.setter
-    def cookies(self, cookies: object) -> None:
-        pass
-
-
 def _open_client(*, under_asyncio: bool) -> httpx.AsyncClient:
     # Imported on first use, so that importing the package does not load a second HTTP stack.
-    from dialogkit._core.sending.proxies import proxy_mounts  # noqa: PLC0415
-
-    make: Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]
     if under_asyncio:
         from dialogkit._core.sending.aiohttp_transport import asyncio_transport  # noqa: PLC0415
 
-        make = asyncio_transport
-    else:
-        from dialogkit._core.sending.trio_transport import TrioTransport  # noqa: PLC0415
+        return OwnClient(asyncio_transport)
+    from dialogkit._core.sending.trio_transport import TrioTransport  # noqa: PLC0415
 
-        make = TrioTransport
-    # The client would read more from the environment than proxies, so it reads nothing, and proxies are mounted here.
-    return _Client(transport=make(None), mounts=proxy_mounts(make), trust_env=False)
+    return OwnClient(TrioTransport)

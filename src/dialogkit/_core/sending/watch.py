@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
-import httpx
-
 from dialogkit._core.call import Operation
 from dialogkit._core.callbacks import Guarded
 from dialogkit._core.errors import ConfigurationError, DialogkitError
@@ -27,6 +25,7 @@ from dialogkit._core.events import (
     RetryHook,
 )
 from dialogkit._core.sending import logs
+from dialogkit._core.sending.messages import Answer, Request
 from dialogkit._core.sending.telemetry import Measured, Telemetry
 
 
@@ -81,7 +80,7 @@ class Watch:
         self._told = hooks.on_request is not None or hooks.on_response is not None
 
     async def sending(
-        self, operation: Operation[Any], request: httpx.Request, *, attempt: int, location_id: str | None
+        self, operation: Operation[Any], request: Request, *, attempt: int, location_id: str | None
     ) -> Attempt | None:
         """Tell that an attempt is about to be sent, and return what wants to hear how it ends, if anyone does.
 
@@ -184,7 +183,7 @@ class Attempt:
 
     __slots__ = ("_facts", "_measured", "_number", "_operation", "_over", "_request", "_started", "_status", "_watch")
 
-    def __init__(self, watch: Watch, operation: Operation[Any], request: httpx.Request, facts: dict[str, Any]) -> None:
+    def __init__(self, watch: Watch, operation: Operation[Any], request: Request, facts: dict[str, Any]) -> None:
         self._watch = watch
         self._operation = operation
         self._request = request
@@ -197,28 +196,28 @@ class Attempt:
         self._measured: Measured | None = watch.telemetry.start(operation, request, self._number)
         self._started = watch.clock()
 
-    async def answered(self, response: httpx.Response, request_id: str | None) -> None:
+    async def answered(self, answer: Answer, request_id: str | None) -> None:
         """Tell that status line and headers have come.
 
         Args:
-            response: Its body need not be there.
+            answer: Its body need not be there.
             request_id: The platform's id of the request, if the headers tell one.
         """
         elapsed = self._end()
-        self._status = response.status_code
+        self._status = answer.status
         if self._measured is not None:
             self._measured.answered(self._status, elapsed)
         logs.log_attempt(self._operation, str(self._status), self._number, elapsed)
-        if self._operation.answer == "bytes" and response.is_success and logs.bodies_are_logged():
+        if self._operation.answer == "bytes" and answer.is_success and logs.bodies_are_logged():
             self._log_body(f"{self._status} response", None)  # read by the user, if at all
         if self._watch.wants_responses:
             secrets = logs.secrets_of(self._request)
-            names = (name for name in response.headers if name not in _UNSEEN)
+            names = (name for name in answer.headers if name not in _UNSEEN)
             event = ResponseEvent(
                 **self._facts,
                 status=self._status,
                 request_id=None if request_id is None else logs.blotted(request_id, secrets),
-                headers={name: logs.blotted(response.headers[name], secrets) for name in names},
+                headers={name: logs.blotted(answer.headers[name], secrets) for name in names},
                 elapsed=elapsed,
             )
             await self._watch.respond(event)

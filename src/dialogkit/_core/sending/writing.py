@@ -102,8 +102,8 @@ def _decimal(operation: str, name: str, value: float) -> str:
     return str(int(value)) if value.is_integer() else format(Decimal(repr(value)), "f")
 
 
-def header(operation: str, name: str, value: object) -> bytes:
-    """Return a header's value as it goes over the wire; neither name nor value can smuggle in another header."""
+def header(operation: str, name: str, value: object) -> str:
+    """Return a header's value as it goes over the wire; neither it nor the name can smuggle in another header."""
     if not _TOKEN.fullmatch(name):
         raise invalid(operation, f"the header {name!r}", "does not have a name that HTTP allows")
     if not isinstance(value, str):
@@ -114,7 +114,7 @@ def header(operation: str, name: str, value: object) -> bytes:
         raise invalid(operation, f"the header {name}", "should have no line breaks or other control characters")
     if not _is_encodable(value, "latin-1"):
         raise invalid(operation, f"the header {name}", "has characters beyond Latin-1, which no header can carry")
-    return value.strip(" \t").encode("latin-1")
+    return value.strip(" \t")
 
 
 def _is_encodable(text: str, encoding: str) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
 from dialogkit._core.sending.rate_limit import Allowance
 from dialogkit._core.sending.rate_limit.headers import HeaderReader, RateLimitHeaders
+from tests.support.messages import answer_of
 
 INTERVAL = RateLimitHeaders(limit="x-max", remaining="x-left", per_milliseconds="x-ms")
 MINUTE = RateLimitHeaders(limit="x-limit", remaining="x-remaining", per=60, resets_at="x-reset")
@@ -16,7 +16,7 @@ NOW = 1_778_414_400
 
 def read(**headers: str) -> tuple[Allowance, ...]:
     wire = {name.replace("_", "-"): value for name, value in headers.items()}
-    return HeaderReader((INTERVAL, MINUTE)).read(httpx.Headers(wire).raw)
+    return HeaderReader((INTERVAL, MINUTE)).read(answer_of(headers=wire).fields)
 
 
 def test_an_interval_in_milliseconds() -> None:
@@ -58,8 +58,8 @@ def test_several_limits_are_read_together() -> None:
     ],
 )
 def test_nonsense_tells_nothing(headers: dict[str, str]) -> None:
-    raw = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
-    assert HeaderReader((INTERVAL, MINUTE)).read(raw) == ()
+    fields = {name.replace("_", "-").encode(): value.encode("latin-1") for name, value in headers.items()}
+    assert HeaderReader((INTERVAL, MINUTE)).read(fields) == ()
 
 
 @pytest.mark.parametrize("reset", ["", "soon", str(NOW - 1), str(NOW + 61), "12.5", "9" * 15])
@@ -69,4 +69,4 @@ def test_a_reset_that_cannot_be_is_left_out(reset: str) -> None:
 
 
 def test_a_platform_that_tells_nothing() -> None:
-    assert HeaderReader().read([(b"x-max", b"1")]) == ()
+    assert HeaderReader().read({b"x-max": b"1"}) == ()

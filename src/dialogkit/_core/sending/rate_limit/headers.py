@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,18 +46,15 @@ class HeaderReader:
     def __init__(self, sources: Sequence[RateLimitHeaders] = ()) -> None:
         self._sources = tuple(sources)
         names = {name for source in sources for name in source.names()}
-        self._names = frozenset(name.encode() for name in names | {"date"})
+        self._names = tuple((name.encode(), name) for name in sorted(names | {"date"})) if names else ()
 
-    def read(self, raw: Iterable[tuple[bytes, bytes]]) -> tuple[Allowance, ...]:
+    def read(self, fields: Mapping[bytes, bytes]) -> tuple[Allowance, ...]:
         """Return what the headers of an answer tell.
 
         Args:
-            raw: Names and values as they came.
+            fields: Names, in lower case, and values as they came.
         """
-        if not self._sources:
-            return ()
-        # One walk through what came costs less than looking up each name.
-        found = {low.decode(): value.decode("latin-1") for name, value in raw if (low := name.lower()) in self._names}
+        found = {name: value.decode("latin-1") for raw, name in self._names if (value := fields.get(raw)) is not None}
         told = (_allowance(source, found) for source in self._sources)
         return tuple([each for each in told if each is not None])
 

@@ -1,0 +1,156 @@
+"""A request and its answer, as the pieces of one attempt pass them on.
+
+httpx's own classes parse, copy and wrap more than a call of an SDK needs: they are made where a request really goes
+through httpx, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:  # whoever makes an answer has loaded it; whoever makes a client need not
+    import httpx
+
+RawHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_FOLLOWED_METHODS: Final = frozenset({"GET", "HEAD"})
+
+
+class Origin:
+    """A server: scheme, host and port.
+
+    Args:
+        url: Any URL there.
+    """
+
+    __slots__ = ("authority", "host", "port", "scheme", "text")
+
+    def __init__(self, url: httpx.URL) -> None:
+        self.scheme = url.scheme
+        self.host = url.host
+        self.port = url.port
+        """`None` for the scheme's own."""
+        self.authority = url.netloc.decode("ascii")
+        self.text = f"{self.scheme}://{self.authority}"
+
+    def __repr__(self) -> str:
+        return f"<Origin {self.text}>"
+
+
+class Request:
+    """What one attempt sends.
+
+    Args:
+        method: In upper case.
+        origin: Where it goes.
+        target: Path and query as they stand in the request line.
+        headers: Under lower-case names; their values are Latin-1, as HTTP has it.
+        content: The body, or where it is read from while it is sent.
+    """
+
+    __slots__ = ("content", "headers", "method", "origin", "target")
+
+    def __init__(
+        self,
+        method: str,
+        origin: Origin,
+        target: str,
+        headers: Mapping[str, str],
+        content: bytes | AsyncIterable[bytes] | None = None,
+    ) -> None:
+        self.method = method
+        self.origin = origin
+        self.target = target
+        self.headers = headers
+        self.content = content
+
+    @property
+    def url(self) -> str:
+        """The whole URL."""
+        return self.origin.text + self.target
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.origin.text}>"
+
+
+class Answer:
+    """Status and headers of an answer; its body is read once, by `read` or by `chunks`.
+
+    Args:
+        status: The HTTP status.
+        raw_headers: Names and values as they came.
+    """
+
+    __slots__ = ("_fields", "headers", "raw_headers", "status")
+
+    def __init__(self, status: int, raw_headers: RawHeaders) -> None:
+        self.status = status
+        self.raw_headers = raw_headers
+        self.headers = Headers(raw_headers)
+        self._fields: dict[bytes, bytes] | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status says so."""
+        return 200 <= self.status < 300
+
+    @property
+    def fields(self) -> Mapping[bytes, bytes]:
+        """The headers under lower-case names, the last of each: the cheap way to look into them."""
+        if self._fields is None:
+            self._fields = {name.lower(): value for name, value in self.raw_headers}
+        return self._fields
+
+    def redirects(self, method: str) -> bool:
+        """Say whether a request by `method` should go on elsewhere."""
+        return self.status in _REDIRECTS and method in _FOLLOWED_METHODS and b"location" in self.fields
+
+    async def read(self) -> bytes:
+        """Return the whole body, decompressed, and give the connection back."""
+        raise NotImplementedError
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Return the body in pieces, decompressed."""
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        """Give the connection back, or drop it when bytes are still to come."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.status}>"
+
+
+class Headers(Mapping[str, str]):
+    """Headers of an answer, matched without regard to case. They are only looked into when somebody asks.
+
+    Args:
+        raw: Names and values as they came.
+    """
+
+    __slots__ = ("_found", "_raw")
+
+    def __init__(self, raw: RawHeaders) -> None:
+        self._raw = raw
+        self._found: httpx.Headers | None = None
+
+    def __getitem__(self, name: str) -> str:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all().keys())  # its own length counts a repeated name twice
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+    def _all(self) -> httpx.Headers:
+        if self._found is None:
+            import httpx  # noqa: PLC0415 - it is loaded
+
+            self._found = httpx.Headers(list(self._raw))
+        return self._found
