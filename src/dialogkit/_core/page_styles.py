@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
+
+_camel = lru_cache(maxsize=256)(to_camel)
 
 
 @dataclass(frozen=True)
@@ -220,12 +223,12 @@ class NextCursor(_Cursor):
 
 
 def read(thing: Any, name: str) -> Any:
-    """Return an attribute of a model, also one that its document does not know, or the value of a mapping."""
-    if isinstance(thing, Mapping):
-        values = cast("Mapping[str, Any]", thing)
-        return values.get(to_camel(name), values.get(name))
+    """Return an attribute of a model, also one that its document does not know, or the value of a dict."""
+    if isinstance(thing, dict):
+        values = cast("dict[str, Any]", thing)
+        return values.get(_camel(name), values.get(name))
     value = getattr(thing, name, None)
-    return getattr(thing, to_camel(name), None) if value is None else value
+    return getattr(thing, _camel(name), None) if value is None else value
 
 
 def _exhausted(turn: Turn, limit: int | None) -> bool:
@@ -237,6 +240,8 @@ def _exhausted(turn: Turn, limit: int | None) -> bool:
 
 
 def _whole(value: Any) -> int | None:
+    if type(value) is int:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -22,7 +22,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, cast, overload
 
 from dialogkit._core.binding import Method, derive
 from dialogkit._core.cursors import Position, decode_cursor, encode_cursor, read_cursor
@@ -38,7 +38,6 @@ from dialogkit._core.page_styles import (
     SortValue,
     StartAfter,
     Turn,
-    read,
 )
 
 __all__ = [
@@ -62,6 +61,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
+_PLAIN: Final = (str, int)
 _NOTE = (
     "Await the result for one page, or iterate over it with `async for` for every row of every page, fetched as they\n"
     "are needed; `.pages()` iterates over the pages. A list whose pages do not advance ends in `PaginationError`."
@@ -228,20 +228,20 @@ class Pager(Generic[T]):
     def _page(self, result: Any, items: list[T], position: Position | None, trail: _Trail | None) -> Page[T]:
         sent = self._keywords if position is None else {**self._keywords, **position.arguments}
         rows = [_identity(item) for item in items]
-        known = frozenset[Hashable]() if trail is None else trail.rows
+        distinct = frozenset(rows)
         seen = self._style.before(sent) if position is None else position.seen
-        seen += sum(row not in known for row in rows)
+        seen += len(rows) if trail is None else sum(row not in trail.rows for row in rows)
         total = self._style.count(result)
         announced = _most(total, None if position is None else position.total)
         arguments = self._style.advance(Turn(sent, result, items, seen, announced))
         after = None if arguments is None else Position(_given(arguments), seen, announced)
         here = _given({name: sent.get(name) for name in self._style.arguments})
         if trail is None:
-            trail = _Trail(here, frozenset(rows), here, frozenset(rows))
-        elif after is not None and trail.knows(rows):
+            trail = _Trail(here, distinct, here, distinct)
+        elif after is not None and trail.knows(distinct):
             raise self._stuck("brings only rows that came before")
         else:
-            trail = trail.extended(here, frozenset(rows))
+            trail = trail.extended(here, distinct)
         return Page(self, result, items, total=total, after=after, trail=trail)
 
     def _stuck(self, why: str) -> PaginationError:
@@ -320,8 +320,8 @@ class _Rows(AsyncIterator[T]):
 
 def _identity(row: object) -> Hashable:
     """Return what tells a row from others: its id if it has one, else all of it."""
-    name = read(row, "id")
-    return name if isinstance(name, str | int) else repr(row)
+    name = cast("dict[str, Any]", row).get("id") if isinstance(row, dict) else getattr(row, "id", None)
+    return name if isinstance(name, _PLAIN) else repr(row)
 
 
 def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:

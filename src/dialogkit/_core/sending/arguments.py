@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from types import NoneType
+from typing import Any, Final, TypeAlias, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -13,6 +14,8 @@ from dialogkit._core.call import OMIT
 from dialogkit._core.errors import InvalidArgumentError
 
 _Fields: TypeAlias = "dict[object, object]"
+_WHOLE: Final = (str, int, float, bytes, BaseModel, NoneType)
+_TEXT_OR_COUNT: Final = (str, int, NoneType)
 
 
 def validate(adapter: TypeAdapter[Any], value: Any, *, operation: str) -> Any:
@@ -45,7 +48,7 @@ def invalid(operation: str, argument: str, rule: str) -> InvalidArgumentError:
 
 def _plain(value: object) -> Any:
     """Return `value` with every sequence as a list and every mapping as a dict, at any depth, without omissions."""
-    if value is None or isinstance(value, str | int | float | bytes | BaseModel):
+    if isinstance(value, _WHOLE):
         return value
     if isinstance(value, Mapping):
         pairs = cast("Mapping[object, object]", value).items()
@@ -57,6 +60,8 @@ def _plain(value: object) -> Any:
 
 def _not_finite(value: object) -> str | None:
     """Return the path to a number that is infinite or none, which would silently become null."""
+    if isinstance(value, _TEXT_OR_COUNT):  # first, since most are
+        return None
     if isinstance(value, float):
         return None if math.isfinite(value) else ""
     if isinstance(value, dict):

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from pydantic import TypeAdapter
 
-from dialogkit._core.call import OMIT, Answer, Call, CallOptions, Operation
+from dialogkit._core.call import OMIT, Answer, Call, Operation
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.pagination import decode_cursor
 from dialogkit._core.sending.arguments import invalid, validate
@@ -179,7 +179,7 @@ def _filled(call: Call[Any], settings: Settings) -> dict[str, dict[str, Any]]:
 def _location(call: Call[Any], settings: Settings) -> str | None:
     """Return the location that a call concerns."""
     for given in (call.path, call.query, call.body):
-        if isinstance(given, Mapping):
+        if isinstance(given, dict) or isinstance(given, Mapping):  # noqa: SIM101 - most are dicts; the other test is slow
             location = cast("Mapping[str, Any]", given).get("location_id")
             if isinstance(location, str):
                 return location
@@ -270,30 +270,47 @@ def _wire_name(model: object, argument: str) -> str:
 def _headers(call: Call[Any], settings: Settings, kind: str | None, content: object) -> dict[str, str]:
     """Return the headers under lower-case names, without the credential. Later ones win over earlier ones."""
     operation, options, platform = call.operation, call.options, settings.platform
-    headers: dict[str, Any] = {
-        "user-agent": _user_agent(),
-        "accept": _ACCEPT[operation.answer],
-        # Files come as they are, so that sizes and progress are the files' own.
-        "accept-encoding": "identity" if operation.answer == "bytes" else "gzip, deflate",
-        **{name.lower(): value for name, value in platform.headers.items()},
-    }
-    version = platform.version if options is None or options.api_version is None else options.api_version
-    if platform.version_header is not None and version is not None:
-        headers[platform.version_header.lower()] = version
+    further = tuple(platform.headers.items()) if platform.headers else ()
+    headers = dict(_fixed_headers(operation.id, operation.answer, further, platform.version_header, platform.version))
     if kind is not None:
         headers["content-type"] = kind
-    headers |= _header_arguments(call)
-    for name, value in _free_headers(options).items():
-        if name.lower() in _CONNECTIONS_OWN:
-            raise invalid(operation.id, f"the header {name}", "is made by the connection and cannot be given")
-        headers[name.lower()] = value
     if isinstance(content, BodyStream) and content.length is not None:
         headers["content-length"] = str(content.length)
-    return {name: header(operation.id, name, value) for name, value in headers.items()}
+    if call.headers or operation.headers is not None:
+        _add(headers, operation.id, _header_arguments(call))
+    if options is not None:
+        if options.api_version is not None and platform.version_header is not None:
+            _add(headers, operation.id, {platform.version_header: options.api_version})
+        _add(headers, operation.id, options.headers or {})
+    return headers
 
 
-def _free_headers(options: CallOptions | None) -> Mapping[str, str]:
-    return options.headers if options is not None and options.headers is not None else {}
+@lru_cache(maxsize=1024)
+def _fixed_headers(
+    operation: str,
+    answer: Answer,
+    further: tuple[tuple[str, str], ...],
+    version_header: str | None,
+    version: str | None,
+) -> Mapping[str, str]:
+    """Return the headers that all calls of an operation have in common."""
+    headers = {
+        "user-agent": _user_agent(),
+        "accept": _ACCEPT[answer],
+        # Files come as they are, so that sizes and progress are the files' own.
+        "accept-encoding": "identity" if answer == "bytes" else "gzip, deflate",
+    }
+    _add(headers, operation, dict(further))
+    if version_header is not None and version is not None:
+        _add(headers, operation, {version_header: version})
+    return headers
+
+
+def _add(headers: dict[str, str], operation: str, more: Mapping[str, str]) -> None:
+    for name, value in more.items():
+        if name.lower() in _CONNECTIONS_OWN:
+            raise invalid(operation, f"the header {name}", "is made by the connection and cannot be given")
+        headers[name.lower()] = header(operation, name, value)
 
 
 def _header_arguments(call: Call[Any]) -> dict[str, str]:

@@ -86,8 +86,9 @@ def status_error(
 
 def request_id_of(answer: Answer, content: bytes = b"") -> str | None:
     """Find the platform's id of a request in the answer's headers, else as the `traceId` of a JSON body."""
+    fields = answer.fields
     for name in _ID_HEADERS:
-        if value := answer.fields.get(name, b"").decode("latin-1")[:200]:
+        if name in fields and (value := fields[name].decode("latin-1")[:200]):
             return value.split("-")[1] if name == b"traceparent" and value.count("-") == 3 else value
     if b'"traceId"' in content and (match := _TRACE_ID.search(content)):
         return match[1].decode("ascii")
