@@ -227,21 +227,20 @@ class Pager(Generic[T]):
 
     def _page(self, result: Any, items: list[T], position: Position | None, trail: _Trail | None) -> Page[T]:
         sent = self._keywords if position is None else {**self._keywords, **position.arguments}
-        rows = [_identity(item) for item in items]
-        distinct = frozenset(rows)
+        rows = _Identities(items)
         seen = self._style.before(sent) if position is None else position.seen
-        seen += len(rows) if trail is None else sum(row not in trail.rows for row in rows)
+        seen += len(items) if trail is None else trail.rows.lacks(items)
         total = self._style.count(result)
         announced = _most(total, None if position is None else position.total)
         arguments = self._style.advance(Turn(sent, result, items, seen, announced))
         after = None if arguments is None else Position(_given(arguments), seen, announced)
         here = _given({name: sent.get(name) for name in self._style.arguments})
         if trail is None:
-            trail = _Trail(here, distinct, here, distinct)
-        elif after is not None and trail.knows(distinct):
+            trail = _Trail(here, rows, here, rows)
+        elif after is not None and trail.knows(rows):
             raise self._stuck("brings only rows that came before")
         else:
-            trail = trail.extended(here, distinct)
+            trail = trail.extended(here, rows)
         return Page(self, result, items, total=total, after=after, trail=trail)
 
     def _stuck(self, why: str) -> PaginationError:
@@ -261,9 +260,9 @@ class _Trail:
     """
 
     here: Mapping[str, Any]
-    rows: frozenset[Hashable]
+    rows: _Identities
     marked_here: Mapping[str, Any]
-    marked_rows: frozenset[Hashable]
+    marked_rows: _Identities
     steps: int = 0
     lap: int = 1
 
@@ -271,15 +270,37 @@ class _Trail:
         """Say whether `arguments` would fetch one of the two pages again."""
         return arguments in (self.here, self.marked_here)
 
-    def knows(self, rows: Iterable[Hashable]) -> bool:
+    def knows(self, rows: _Identities) -> bool:
         """Say whether all of these rows were on one of the two pages."""
-        return self.rows.issuperset(rows) or self.marked_rows.issuperset(rows)
+        return self.rows.all() >= rows.all() or self.marked_rows.all() >= rows.all()
 
-    def extended(self, here: Mapping[str, Any], rows: frozenset[Hashable]) -> _Trail:
+    def extended(self, here: Mapping[str, Any], rows: _Identities) -> _Trail:
         """Return the way with one more page."""
         if self.steps + 1 == self.lap:
             return _Trail(here, rows, here, rows, 0, self.lap * 2)
         return _Trail(here, rows, self.marked_here, self.marked_rows, self.steps + 1, self.lap)
+
+
+class _Identities:
+    """What tells the rows of a page from others, found when it is first asked for: most pages are the only ones."""
+
+    __slots__ = ("_found", "_rows")
+
+    def __init__(self, rows: Iterable[object]) -> None:
+        self._rows = tuple(rows)
+        self._found: frozenset[Hashable] | None = None
+
+    def all(self) -> frozenset[Hashable]:
+        """Return the identities; the rows are not held any longer."""
+        if self._found is None:
+            self._found = frozenset(map(_identity, self._rows))
+            self._rows = ()
+        return self._found
+
+    def lacks(self, rows: Iterable[object]) -> int:
+        """Return how many of `rows` are not among these."""
+        known = self.all()
+        return sum(_identity(row) not in known for row in rows)
 
 
 class _Pages(AsyncIterator[Page[T]]):

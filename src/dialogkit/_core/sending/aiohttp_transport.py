@@ -196,32 +196,32 @@ class _AnswerStream(httpx.AsyncByteStream):
 
 
 class _Answer(Answer):
-    __slots__ = ("_decoded", "_response", "_stream")
+    __slots__ = ("_response",)
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         super().__init__(response.status, response.raw_headers)
         self._response = response
-        self._stream = _AnswerStream(response)
-        self._decoded: httpx.Response | None = None
-        if b"content-encoding" in self.fields:  # httpx knows how to undo it
-            self._decoded = httpx.Response(self.status, headers=response.raw_headers, stream=self._stream)
 
     async def read(self) -> bytes:
-        if self._decoded is not None:
-            return await self._decoded.aread()
+        if b"content-encoding" in self.fields:
+            return await self._decoded().aread()
         try:
             content = await self._response.content.read()
         except _AIOHTTP_ERRORS as exc:
             raise _broken_off(exc) from exc
         if not self._response.closed:
-            await self._stream.aclose()
+            await self.aclose()
         return content
 
     def chunks(self) -> AsyncIterator[bytes]:
-        return aiter(self._stream) if self._decoded is None else self._decoded.aiter_bytes()
+        return self._decoded().aiter_bytes()
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        await _AnswerStream(self._response).aclose()
+
+    def _decoded(self) -> httpx.Response:
+        """Return the answer as httpx has it, which knows how to undo what has been done to the body."""
+        return httpx.Response(self.status, headers=self.raw_headers, stream=_AnswerStream(self._response))
 
 
 class _Body:

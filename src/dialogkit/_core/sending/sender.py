@@ -187,7 +187,8 @@ class Sender:
         request = await self._authenticated(exchange)
         try:
             answer = await self._transmit(exchange, request)
-            await self._announce(exchange, answer)
+            if exchange.watched is not None or self._settings.platform.deprecation_header is not None:
+                await self._announce(exchange, answer)
             if answer.is_success:
                 return await finish(exchange, answer)
             return await self._refused(exchange, request, answer)
@@ -216,7 +217,9 @@ class Sender:
         told: tuple[Allowance, ...] = ()
         pause: float | None = None
         try:
-            await self._told_of_wait(exchange, began)
+            waited = self._clock() - began
+            if waited >= _NOTICEABLE:
+                await self._tell_of_wait(exchange, waited)
             answer = await self._dispatch(exchange, request)
             told = self._settings.platform.rate_limit_headers.read(answer.fields)
             pause = self._pause(answer)
@@ -238,18 +241,18 @@ class Sender:
             refused = exc
         raise wait_error(operation, refused)
 
-    async def _told_of_wait(self, exchange: _Exchange, began: float) -> None:
-        """Tell of a wait at the limiter, if there was one."""
-        waited = self._clock() - began
-        if waited >= _NOTICEABLE:
-            facts = exchange.facts()
-            facts["attempt"] += 1  # the one that follows
-            await self._settings.watch.held_back(**facts, reason="waited", seconds=waited)
+    async def _tell_of_wait(self, exchange: _Exchange, seconds: float) -> None:
+        facts = exchange.facts()
+        facts["attempt"] += 1  # the one that follows
+        await self._settings.watch.held_back(**facts, reason="waited", seconds=seconds)
 
     async def _dispatch(self, exchange: _Exchange, request: Request) -> Answer:
-        exchange.watched = await self._settings.watch.sending(
-            exchange.call.operation, request, attempt=exchange.attempts + 1, location_id=exchange.encoded.location_id
-        )
+        watch, call = self._settings.watch, exchange.call
+        exchange.watched = None
+        if watch.wanted:
+            exchange.watched = await watch.sending(
+                call.operation, request, attempt=exchange.attempts + 1, location_id=exchange.encoded.location_id
+            )
         exchange.attempts += 1
         sent_before, exchange.sent = exchange.sent, True  # until it is known better: a deadline may strike meanwhile
         try:

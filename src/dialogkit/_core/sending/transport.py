@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from collections.abc import Awaitable
 from typing import Final, cast
 
 import httpx
@@ -67,7 +68,7 @@ class Connection:
         """
         client = self._usable_client()
         try:
-            answer = await self._once(client, request, timeout)
+            answer = await _once(client, request, timeout)
             if answer.status < 300 or not answer.redirects(request.method):
                 return answer
             return await self._follow(client, request, answer, timeout)
@@ -148,13 +149,6 @@ class Connection:
         self._home = here
         return self._client
 
-    async def _once(
-        self, client: httpx.AsyncClient, request: Request, timeout: float, *, authenticated: bool = True
-    ) -> Answer:
-        if isinstance(client, OwnClient) and (direct := client.direct(request.origin)) is not None:
-            return await direct.send(request, timeout=timeout)
-        return await send(client, request, timeout=timeout, authenticated=authenticated)
-
     async def _follow(self, client: httpx.AsyncClient, request: Request, answer: Answer, timeout: float) -> Answer:
         for _ in range(MAX_REDIRECTS):
             if not answer.redirects(request.method):
@@ -162,12 +156,20 @@ class Connection:
             await self.read(answer)
             request = _redirected(request, answer)
             # A client's own `auth` is for the origin that it was meant for.
-            answer = await self._once(client, request, timeout, authenticated=False)
+            answer = await _once(client, request, timeout, authenticated=False)
         return answer
 
 
 _CLOSED: Final = "This client is closed: create a new one."
 _CLOSING: Final = 5  # seconds that a peer may take to say goodbye when its answer is left early
+
+
+def _once(
+    client: httpx.AsyncClient, request: Request, timeout: float, *, authenticated: bool = True
+) -> Awaitable[Answer]:
+    if isinstance(client, OwnClient) and (direct := client.direct(request.origin)) is not None:
+        return direct.send(request, timeout=timeout)
+    return send(client, request, timeout=timeout, authenticated=authenticated)
 
 
 def _redirected(request: Request, answer: Answer) -> Request:

@@ -90,17 +90,17 @@ class Watch:
             attempt: 1 is the first.
             location_id: The location that the call concerns.
         """
-        if (
-            not self._told
-            and not logs.attempts_are_logged()
-            and not logs.bodies_are_logged()
-            and not self.telemetry.active
-        ):
+        if not self.wanted:
             return None
         facts = self._facts(operation, attempt, location_id)
         if self._on_request is not None:
             await self._on_request.run(RequestEvent(**facts))
         return Attempt(self, operation, request, facts)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody looks on at attempts."""
+        return self._told or logs.attempts_are_logged() or logs.bodies_are_logged() or self.telemetry.active
 
     async def retrying(
         self,

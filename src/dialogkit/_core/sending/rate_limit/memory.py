@@ -53,7 +53,8 @@ class _Line:
         longest = 0.0
         for window in self.windows:
             wait = window.wait(now, ahead)
-            longest = max(longest, wait)
+            if wait > longest:  # noqa: PLR1730 - on every call's way, where `max` would cost more than the window
+                longest = wait
         return longest
 
 
@@ -110,9 +111,7 @@ class _Key:
     def learn(self, permit: _MemoryPermit, allowances: Sequence[Allowance], now: float) -> None:
         """Narrow the windows that an answer told of, and watch those that were not known."""
         for told in allowances:
-            window = next(
-                (each for each in self.windows() if each.extent.per == told.per and not each.extent.name), None
-            )
+            window = self._general(told.per)
             if window is None and len(self.learned) < _MOST_LEARNED:
                 window = Window.learned(told.per)
                 self.learned += (window,)
@@ -120,6 +119,14 @@ class _Key:
                     line.windows += (window,)
             if window is not None:
                 window.learn(told, now, number=permit.number, mark=permit.mark_of(window))
+
+    def _general(self, per: float) -> Window | None:
+        """Return the window of so many seconds by which all requests are counted."""
+        for line in self.lines:
+            for window in line.windows:
+                if window.extent.per == per and not window.extent.name:
+                    return window
+        return None
 
     def shown(self, key: Key, now: float) -> KeyState:
         windows = dict.fromkeys(self.windows())

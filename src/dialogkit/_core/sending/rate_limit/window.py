@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -58,11 +58,11 @@ class Extent:
     per: float
     name: str
     """What is counted, see `RateLimit.name`."""
+    away: float = field(init=False, compare=False)
+    """Seconds for which a token stays away after its request was settled."""
 
-    @property
-    def away(self) -> float:
-        """Seconds for which a token stays away after its request was settled."""
-        return self.per * (1 + _CLOCK_SKEW) + _CLOCK_GRAIN
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "away", self.per * (1 + _CLOCK_SKEW) + _CLOCK_GRAIN)
 
 
 @lru_cache(maxsize=256)
