@@ -46,11 +46,11 @@ def decode(
     Raises:
         ResponseValidationError: The body is not JSON, or no object where one is due; with `strict`, any difference.
     """
-    if not content.strip() and _may_be_empty(operation):
+    if (not content or content.isspace()) and _may_be_empty(operation):
         return operation.result_adapter.validate_python({})
     if not _needs_shaping(operation, content):
         try:
-            return operation.result_adapter.validate_json(content)
+            return operation.result_adapter.validator.validate_json(content)
         except ValidationError:
             pass  # told apart below: what is not JSON, and what is merely different
     try:

@@ -145,12 +145,12 @@ def _where(target: str, settings: Settings) -> tuple[Origin, str]:
     """Return where a request goes: below the base URL, except for the few operations whose path is a whole URL."""
     if not target.startswith("/"):
         return origin_and_target(check_url(target, allow_insecure=settings.allow_insecure))
-    origin, prefix = _base(settings.base_url, allow_insecure=settings.allow_insecure)
+    origin, prefix = _base(settings.base_url, settings.allow_insecure)
     return origin, prefix + target
 
 
 @lru_cache(maxsize=64)
-def _base(url: str, *, allow_insecure: bool) -> tuple[Origin, str]:
+def _base(url: str, allow_insecure: bool) -> tuple[Origin, str]:
     """Parse a base URL once: what is appended to it is written so that it cannot change where it leads."""
     origin, path_of_it = origin_and_target(check_url(url, allow_insecure=allow_insecure))
     return origin, path_of_it.rstrip("/")
@@ -203,7 +203,7 @@ def _query(call: Call[Any], filled: Mapping[str, Any]) -> str:
 
 def _written(operation: Operation[Any], adapter: TypeAdapter[Any], given: Mapping[str, Any]) -> str:
     checked = validate(adapter, given, operation=operation.id)
-    return pairs(operation.id, adapter.dump_python(checked, mode="json", by_alias=True, exclude_unset=True))
+    return pairs(operation.id, adapter.serializer.to_python(checked, mode="json", by_alias=True, exclude_unset=True))
 
 
 def _body(call: Call[Any], filled: Mapping[str, Any]) -> tuple[str | None, bytes | BodyStream | None]:
