@@ -10,10 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic.alias_generators import to_camel
+from dialogkit._core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import pydantic
+    from pydantic import alias_generators
+else:
+    pydantic = LazyModule("pydantic")
+    alias_generators = LazyModule("pydantic.alias_generators")
 
 
 @dataclass(frozen=True)
@@ -223,9 +229,9 @@ def read(thing: Any, name: str) -> Any:
     """Return an attribute of a model, also one that its document does not know, or the value of a mapping."""
     if isinstance(thing, Mapping):
         values = cast("Mapping[str, Any]", thing)
-        return values.get(to_camel(name), values.get(name))
+        return values.get(alias_generators.to_camel(name), values.get(name))
     value = getattr(thing, name, None)
-    return getattr(thing, to_camel(name), None) if value is None else value
+    return getattr(thing, alias_generators.to_camel(name), None) if value is None else value
 
 
 def _exhausted(turn: Turn, limit: int | None) -> bool:
@@ -251,8 +257,8 @@ def _milliseconds(value: Any) -> int | None:
         return number
     if isinstance(value, str):
         try:
-            value = TypeAdapter(datetime).validate_python(value)
-        except ValidationError:
+            value = pydantic.TypeAdapter(datetime).validate_python(value)
+        except pydantic.ValidationError:
             return None
     if not isinstance(value, datetime):
         return None

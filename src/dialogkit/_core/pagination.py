@@ -27,7 +27,6 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 from dialogkit._core.binding import Method, derive
 from dialogkit._core.cursors import Position, decode_cursor, encode_cursor, read_cursor
 from dialogkit._core.errors import InvalidArgumentError, PaginationError
-from dialogkit._core.models import ResponseInfo
 from dialogkit._core.page_styles import (
     LastId,
     NextCursor,
@@ -40,6 +39,7 @@ from dialogkit._core.page_styles import (
     Turn,
     read,
 )
+from dialogkit._core.response import ResponseInfo
 
 __all__ = [
     "LastId",

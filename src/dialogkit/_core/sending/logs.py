@@ -10,13 +10,17 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, quote
-
-import httpx
 
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import APIConnectionError, APIStatusError, APITimeoutError, DialogkitError
+from dialogkit._core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = LazyModule("httpx")
 
 LONGEST_BODY: Final = 2_000
 """Characters of a body that are logged."""

@@ -19,15 +19,17 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import httpx
-
 from dialogkit._core.call import Operation
 from dialogkit._core.callbacks import FirstFault
 from dialogkit._core.errors import APIConnectionError, APIStatusError, APITimeoutError, DialogkitError
+from dialogkit._core.lazy import LazyModule
 
 if TYPE_CHECKING:
+    import httpx
     from opentelemetry.metrics import Counter, Histogram, MeterProvider
     from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, TracerProvider
+else:
+    httpx = LazyModule("httpx")
 
 _LOOK_EVERY: Final = 1.0
 """Seconds between looks for a provider."""

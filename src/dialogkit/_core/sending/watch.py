@@ -9,9 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, Final, Literal
-
-import httpx
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dialogkit._core.call import Operation
 from dialogkit._core.callbacks import Guarded
@@ -26,8 +24,14 @@ from dialogkit._core.events import (
     RetryEvent,
     RetryHook,
 )
+from dialogkit._core.lazy import LazyModule
 from dialogkit._core.sending import logs
 from dialogkit._core.sending.telemetry import Measured, Telemetry
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = LazyModule("httpx")
 
 
 @dataclass(frozen=True, kw_only=True)
