@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dialogkit._core.call import OMIT, CallOptions, Omit
-    from dialogkit._core.client import APIResponse
     from dialogkit._core.dedupe import Claim, DedupeStore, MemoryDedupeStore, handled_once
     from dialogkit._core.dedupe_redis import RedisDedupeStore
     from dialogkit._core.downloads import ByteStream, Download
@@ -43,9 +42,10 @@ if TYPE_CHECKING:
         UnsupportedMediaTypeError,
         WebhookVerificationError,
     )
-    from dialogkit._core.events import RateLimitEvent, RequestEvent, ResponseEvent, RetryEvent
-    from dialogkit._core.models import Drift, Model, ResponseInfo, response_info
+    from dialogkit._core.events import Drift, RateLimitEvent, RequestEvent, ResponseEvent, RetryEvent
+    from dialogkit._core.models import Model
     from dialogkit._core.pagination import Page, Pager
+    from dialogkit._core.response import APIResponse, ResponseInfo, response_info
     from dialogkit._core.sending.auth import Auth, AuthContext
     from dialogkit._core.sending.rate_limit import Allowance, Permit, RateLimit, RateLimiter
     from dialogkit._core.sending.rate_limit.memory import MemoryRateLimiter
@@ -136,13 +136,13 @@ __all__ = [
 
 _HOMES = {
     "_core.call": ("OMIT", "CallOptions", "Omit"),
-    "_core.client": ("APIResponse",),
     "_core.dedupe": ("Claim", "DedupeStore", "MemoryDedupeStore", "handled_once"),
     "_core.dedupe_redis": ("RedisDedupeStore",),
     "_core.downloads": ("ByteStream", "Download"),
-    "_core.events": ("RateLimitEvent", "RequestEvent", "ResponseEvent", "RetryEvent"),
-    "_core.models": ("Drift", "Model", "ResponseInfo", "response_info"),
+    "_core.events": ("Drift", "RateLimitEvent", "RequestEvent", "ResponseEvent", "RetryEvent"),
+    "_core.models": ("Model",),
     "_core.pagination": ("Page", "Pager"),
+    "_core.response": ("APIResponse", "ResponseInfo", "response_info"),
     "_core.sending.auth": ("Auth", "AuthContext"),
     "_core.sending.rate_limit": ("Allowance", "Permit", "RateLimit", "RateLimiter"),
     "_core.sending.rate_limit.memory": ("MemoryRateLimiter",),

@@ -14,7 +14,8 @@ import respx
 from dialogkit._core.call import CallOptions
 from dialogkit._core.downloads import Download
 from dialogkit._core.errors import APIStatusError, ConfigurationError, InvalidArgumentError, NotFoundError
-from dialogkit._core.models import Drift, response_info
+from dialogkit._core.events import Drift
+from dialogkit._core.response import response_info
 from dialogkit._core.sending.auth import BearerAuth
 from dialogkit._core.sending.rate_limit import RateLimit
 from dialogkit._core.sending.rate_limit.memory import MemoryRateLimiter

@@ -19,7 +19,8 @@ from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
 from dialogkit._core.call import Operation
 from dialogkit._core.decoding import decode
 from dialogkit._core.errors import ResponseValidationError
-from dialogkit._core.models import Drift, Model, UnixMilliseconds, tag_of
+from dialogkit._core.events import Drift
+from dialogkit._core.models import Model, UnixMilliseconds, tag_of
 from dialogkit._core.tolerance import place
 
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from dialogkit._core.content_disposition import suggested_filename
 from dialogkit._core.downloads import ByteStream, Download, downloadable
 from dialogkit._core.errors import APIConnectionError, APITimeoutError, InvalidArgumentError
-from dialogkit._core.models import ResponseInfo, response_info
+from dialogkit._core.response import ResponseInfo, response_info
 from dialogkit._core.sending.transport import Connection
 from tests.support.messages import answer_of, request_of
 

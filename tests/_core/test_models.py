@@ -15,16 +15,15 @@ from dialogkit._core.models import (
     CommaSeparated,
     IsoDateTime,
     Model,
-    ResponseInfo,
     UnixMilliseconds,
     UnixSeconds,
     always_sent,
     attach_info,
     require_one_of,
     require_together,
-    response_info,
     tag_of,
 )
+from dialogkit._core.response import ResponseInfo, response_info
 
 INFO = ResponseInfo(status=200, headers={"x": "y"}, request_id="r1", attempts=1, elapsed=0.5)
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialogkit._core.errors import InvalidArgumentError, PaginationError
-from dialogkit._core.models import Model, ResponseInfo, attach_info, response_info
+from dialogkit._core.models import Model, attach_info
 from dialogkit._core.pagination import (
     LastId,
     NextCursor,
@@ -35,6 +35,7 @@ from dialogkit._core.pagination import (
     encode_cursor,
     paginated,
 )
+from dialogkit._core.response import ResponseInfo, response_info
 
 EPOCH = 1_628_008_053_263
 

@@ -6,17 +6,20 @@ Generated code builds a `Call` and hands it to whatever satisfies `Caller`; ever
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from pydantic import TypeAdapter
+from dialogkit._core.lazy import LazyModule
 
 if TYPE_CHECKING:
+    import pydantic
+
     from dialogkit._core.downloads import ByteStream
+else:
+    pydantic = LazyModule("pydantic")
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -86,24 +89,24 @@ class Operation(Generic[T_co]):
     """The result is a list; one object alone is read as a list of one."""
 
     @cached_property
-    def result_adapter(self) -> TypeAdapter[Any]:
+    def result_adapter(self) -> pydantic.TypeAdapter[Any]:
         """Validates and decodes the result."""
-        return TypeAdapter(self.result() if self.result is not None else Any)
+        return pydantic.TypeAdapter(self.result() if self.result is not None else Any)
 
     @cached_property
-    def query_adapter(self) -> TypeAdapter[Any] | None:
+    def query_adapter(self) -> pydantic.TypeAdapter[Any] | None:
         """Validates and encodes the query parameters."""
-        return None if self.query is None else TypeAdapter(self.query())
+        return None if self.query is None else pydantic.TypeAdapter(self.query())
 
     @cached_property
-    def headers_adapter(self) -> TypeAdapter[Any] | None:
+    def headers_adapter(self) -> pydantic.TypeAdapter[Any] | None:
         """Validates and encodes the header parameters."""
-        return None if self.headers is None else TypeAdapter(self.headers())
+        return None if self.headers is None else pydantic.TypeAdapter(self.headers())
 
     @cached_property
-    def body_adapter(self) -> TypeAdapter[Any] | None:
+    def body_adapter(self) -> pydantic.TypeAdapter[Any] | None:
         """Validates and encodes the request body."""
-        return None if self.body is None else TypeAdapter(self.body())
+        return None if self.body is None else pydantic.TypeAdapter(self.body())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,21 +151,3 @@ class Caller(Protocol):
     def open(self, call: Call[ByteStream], /) -> Coroutine[Any, Any, ByteStream]:
         """Send `call` and return its answer as an open stream of bytes, which the caller closes."""
         ...
-
-
-class LazyModule:
-    """A module that is imported when its first attribute is asked for."""
-
-    __slots__ = ("_module", "_name")
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._module: Any = None
-
-    def __getattr__(self, attribute: str) -> Any:
-        if self._module is None:
-            self._module = importlib.import_module(self._name)
-        return getattr(self._module, attribute)
-
-    def __repr__(self) -> str:
-        return f"<lazy module {self._name!r}>"

@@ -36,43 +36,45 @@ A platform's facade says what is particular about it, and binds the generated fu
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import AsyncIterable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, cached_property, partial
 from types import MappingProxyType, TracebackType
-from typing import Any, ClassVar, Generic, NamedTuple, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, NoReturn, TypeVar, cast
 from weakref import WeakSet
 
-import httpx
 from typing_extensions import Self, TypedDict
 
-from dialogkit._core.call import OMIT, Call, Caller, CallOptions, Operation, RetrySafety
+from dialogkit._core.call import OMIT, Call, Caller, CallOptions, RetrySafety
 from dialogkit._core.downloads import ByteStream, Download
 from dialogkit._core.errors import ConfigurationError
-from dialogkit._core.events import RateLimitHook, RequestHook, ResponseHook, RetryHook
-from dialogkit._core.models import DriftHandler
+from dialogkit._core.events import DriftHandler, RateLimitHook, RequestHook, ResponseHook, RetryHook
+from dialogkit._core.lazy import LazyModule
 from dialogkit._core.response import APIResponse
-from dialogkit._core.sending.arguments import invalid
 from dialogkit._core.sending.auth import Auth, BearerAuth, DrainableAuth, Secret
 from dialogkit._core.sending.deprecation import Deprecations
 from dialogkit._core.sending.drift import DriftLog
-from dialogkit._core.sending.encoding import RawBody
 from dialogkit._core.sending.rate_limit import RateLimit, RateLimiter
 from dialogkit._core.sending.rate_limit.memory import MemoryRateLimiter
 from dialogkit._core.sending.retry import RetryPolicy, RetryQuota
-from dialogkit._core.sending.sender import Sender
 from dialogkit._core.sending.settings import DEFAULT_TIMEOUT, Default, Platform, Settings, check_url
-from dialogkit._core.sending.transport import Connection
 from dialogkit._core.sending.watch import Hooks, Watch
-from dialogkit._core.sending.writing import checked_path
+
+if TYPE_CHECKING:
+    import httpx
+
+    from dialogkit._core.sending import free_call, sender, transport
+else:
+    # The door to all that only sending needs. It opens when a client is entered, or makes its first call.
+    httpx = LazyModule("httpx")
+    free_call = LazyModule("dialogkit._core.sending.free_call")
+    sender = LazyModule("dialogkit._core.sending.sender")
+    transport = LazyModule("dialogkit._core.sending.transport")
 
 __all__ = ["APIResponse", "BaseClient", "ClientOptions", "Default", "Namespace", "Platform", "Secret"]
 
 T = TypeVar("T")
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _RATE_LIMIT = "rate_limit takes a RateLimit, a sequence of them, a RateLimiter or None"
-_IDEMPOTENT_METHODS = frozenset({"PUT", "DELETE"})
 
 
 class ClientOptions(TypedDict, total=False):
@@ -126,8 +128,6 @@ class BaseClient(Generic[OptionsT]):
     """The keywords that the client takes; a facade with more of them says so here, too."""
     _options: OptionsT
     _settings: Settings
-    _connection: Connection
-    _sender: Sender
 
     def __init__(self, api_key: Secret | None, options: OptionsT) -> None:
         self._api_key = api_key
@@ -138,7 +138,8 @@ class BaseClient(Generic[OptionsT]):
         self._auths = WeakSet[DrainableAuth]()
         self._owns_connection = True
         common: ClientOptions = options
-        self._configure(options, Connection(common.get("http_client")))
+        self._connect = _connecting(common.get("http_client"))
+        self._configure(options)
 
     async def request(
         self,
@@ -172,17 +173,8 @@ class BaseClient(Generic[OptionsT]):
             APIStatusError: The platform answered, and not with success.
             DialogkitError: Whatever else can go wrong.
         """
-        operation = Operation[APIResponse](
-            id="request",
-            method=_checked_method(method),
-            path=checked_path("request", path),
-            retry=retry or _safety_of(method.upper()),
-            answer="raw",
-            authenticated=authenticated,
-        )
-        if content is not None and json is not OMIT:
-            raise invalid("request", "content", "cannot be given together with json")
-        body = json if content is None else RawBody(content.encode() if isinstance(content, str) else content)
+        operation = free_call.operation_of(method, path, retry=retry, authenticated=authenticated)
+        body = free_call.body_of(json, content)
         return await self._sender.send(
             Call(operation, query=query or {}, headers=headers or {}, body=body, options=options)
         )
@@ -222,6 +214,7 @@ class BaseClient(Generic[OptionsT]):
                 await self._connection.aclose()
 
     async def __aenter__(self) -> Self:
+        _ = self._sender  # loads what sending needs: a server does that when it starts, and not in its first request
         return self
 
     async def __aexit__(
@@ -263,15 +256,14 @@ class BaseClient(Generic[OptionsT]):
         view._auths = self._auths
         view._owns_connection = False
         given = common.get("http_client")
-        connection = self._connection if given is None else Connection(given)
-        view._configure(cast("OptionsT", {**self._options, **options}), connection)
+        view._connect = self._connect if given is None else _connecting(given)
+        view._configure(cast("OptionsT", {**self._options, **options}))
         return view
 
-    def _configure(self, options: OptionsT, connection: Connection) -> None:
+    def _configure(self, options: OptionsT) -> None:
         for unknown in options.keys() - self._option_names:
             raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {unknown!r}")
         self._options = options
-        self._connection = connection
         platform = _resolved(self._platform(options))
         common: ClientOptions = options
         limits = self._limits(common, platform)
@@ -301,7 +293,14 @@ class BaseClient(Generic[OptionsT]):
             strict=common.get("strict", False),
             allow_insecure=common.get("allow_insecure", False),
         )
-        self._sender = Sender(self._settings, connection)
+
+    @property
+    def _connection(self) -> transport.Connection:
+        return self._connect()
+
+    @cached_property
+    def _sender(self) -> sender.Sender:
+        return sender.Sender(self._settings, self._connection)
 
     def _auth(self, options: ClientOptions, platform: Platform) -> Auth:
         auth = options.get("auth")
@@ -366,6 +365,17 @@ class Namespace:
         return f"<{type(self).__name__} of {self._client!r}>"
 
 
+def _connecting(given: httpx.AsyncClient | None) -> Callable[[], transport.Connection]:
+    """Return what gives the connection of a client and its views, which is made when it is first asked for.
+
+    A client that the user gave is looked at now.
+    """
+    connect = cache(lambda: transport.Connection(given))
+    if given is not None:
+        connect()
+    return connect
+
+
 def _resolved(platform: Platform) -> Platform:
     """Return `platform` with its defaults read from the environment where they were not given."""
     defaults = {
@@ -381,15 +391,3 @@ def _checked_policy(given: object) -> RetryPolicy:
     if not isinstance(given, RetryPolicy):
         raise ConfigurationError(f"retry takes a RetryPolicy or None, not {type(given).__name__}")
     return given
-
-
-def _checked_method(method: object) -> str:
-    if not isinstance(method, str) or not re.fullmatch("[A-Za-z]+", method):
-        raise invalid("request", "method", "should be an HTTP method such as GET")
-    return method.upper()
-
-
-def _safety_of(method: str) -> RetrySafety:
-    if method in _SAFE_METHODS:
-        return "safe"
-    return "idempotent" if method in _IDEMPOTENT_METHODS else "never-after-sent"

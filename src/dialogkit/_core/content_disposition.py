@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
-from email.message import Message
-from email.utils import collapse_rfc2231_value
-from typing import cast
+from typing import TYPE_CHECKING, cast
+
+from dialogkit._core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import email.message as email_message
+    import email.utils as email_utils
+else:
+    email_message = LazyModule("email.message")
+    email_utils = LazyModule("email.utils")
 
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"|?*]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
@@ -16,7 +23,7 @@ def suggested_filename(header: str | None) -> str | None:
     """Return the base name in a `Content-Disposition` header, or `None` when there is none that can be used."""
     if not header:
         return None
-    message = Message()
+    message = email_message.Message()
     try:
         message["Content-Disposition"] = header
         parameters = cast("list[tuple[str, object]]", message.get_params(header="content-disposition"))
@@ -25,7 +32,7 @@ def suggested_filename(header: str | None) -> str | None:
     values = [value for name, value in parameters if name.lower() == "filename"]
     for value in values:
         if isinstance(value, tuple):  # `filename*`, which wins over `filename`
-            return _safe(collapse_rfc2231_value(cast("tuple[str, str, str]", value)))
+            return _safe(email_utils.collapse_rfc2231_value(cast("tuple[str, str, str]", value)))
     return _safe(_as_utf8(str(values[0]))) if values else None
 
 

@@ -7,11 +7,15 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
-
-from pydantic_core import from_json
+from typing import TYPE_CHECKING, Any, cast
 
 from dialogkit._core.errors import InvalidArgumentError
+from dialogkit._core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import pydantic_core
+else:
+    pydantic_core = LazyModule("pydantic_core")
 
 _VERSION = 1
 _TEXT = re.compile(r"[A-Za-z0-9_-]{1,4096}")
@@ -70,7 +74,7 @@ def read_cursor(operation_id: str, text: str) -> Position:
 def _payload(text: object) -> list[object]:
     if not isinstance(text, str) or not _TEXT.fullmatch(text):
         raise ValueError(text)
-    payload = from_json(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+    payload = pydantic_core.from_json(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
     if not isinstance(payload, list) or len(cast("list[object]", payload)) != 5:
         raise ValueError(text)
     return cast("list[object]", payload)

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from dialogkit._core.call import Operation
 from dialogkit._core.callbacks import Guarded
 from dialogkit._core.errors import ResponseValidationError
-from dialogkit._core.models import Drift, DriftHandler
+from dialogkit._core.events import Drift, DriftHandler
 from dialogkit._core.tolerance import Deviation, build, place
 
 _NAMED = 3  # deviations that an error's message names

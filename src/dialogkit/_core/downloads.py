@@ -16,10 +16,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Concatenate, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Concatenate, ParamSpec, cast
 
-import anyio
-import anyio.to_thread
 from typing_extensions import Self
 
 from dialogkit._core.binding import Method, derive
@@ -27,10 +25,20 @@ from dialogkit._core.call import Progress
 from dialogkit._core.callbacks import Guarded
 from dialogkit._core.content_disposition import suggested_filename
 from dialogkit._core.errors import APIConnectionError, APITimeoutError, InvalidArgumentError
-from dialogkit._core.models import ResponseInfo
+from dialogkit._core.lazy import LazyModule
+from dialogkit._core.response import ResponseInfo
 from dialogkit._core.sending.messages import Answer
-from dialogkit._core.sending.transport import Connection
-from dialogkit._core.sending.transport_failure import TransportFailure, failure_from, is_transport_error
+
+if TYPE_CHECKING:
+    import anyio
+    from anyio import to_thread
+
+    from dialogkit._core.sending import transport, transport_failure
+else:
+    anyio = LazyModule("anyio")
+    to_thread = LazyModule("anyio.to_thread")
+    transport = LazyModule("dialogkit._core.sending.transport")
+    transport_failure = LazyModule("dialogkit._core.sending.transport_failure")
 
 P = ParamSpec("P")
 
@@ -63,7 +71,7 @@ class ByteStream(AsyncIterator[bytes]):
     def __init__(
         self,
         answer: Answer,
-        connection: Connection,
+        connection: transport.Connection,
         info: ResponseInfo,
         on_progress: Progress | None = None,
         *,
@@ -152,14 +160,14 @@ class ByteStream(AsyncIterator[bytes]):
 
     async def _next(self) -> bytes:
         """Return the next piece, and `b""` at the end."""
-        failure: TransportFailure | None = None
+        failure: transport_failure.TransportFailure | None = None
         chunk = b""
         try:
             chunk = await anext(self._chunks, b"")
         except Exception as exc:
-            if not is_transport_error(exc):
+            if not transport_failure.is_transport_error(exc):
                 raise
-            failure = failure_from(exc, answered=True)
+            failure = transport_failure.failure_from(exc, answered=True)
         if failure is not None:  # raised here, so that the libraries' frames do not come along
             raise self._broken(failure.reason, timed_out=failure.timed_out)
         self._count += len(chunk)
@@ -271,7 +279,7 @@ async def _save(stream: ByteStream, target: Path) -> None:
     try:
         with file:
             async for chunk in stream:
-                await anyio.to_thread.run_sync(file.write, chunk)
+                await to_thread.run_sync(file.write, chunk)
         part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)

@@ -63,6 +63,17 @@ class RateLimitEvent(RequestEvent):
     """`waited`: how long, told when it is over. `refused`: how long the platform asks to wait, if it says so."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """One place where an answer differs from the document."""
+
+    operation: str
+    location: str
+    """Where in the answer, for example `conversations[3].email`."""
+    message: str
+    """What is wrong there, for example `Field required`."""
+
+
 RequestHook: TypeAlias = Callable[[RequestEvent], object]
 """Called before each attempt. If it returns an awaitable, that is awaited."""
 ResponseHook: TypeAlias = Callable[[ResponseEvent], object]
@@ -71,3 +82,5 @@ RetryHook: TypeAlias = Callable[[RetryEvent], object]
 """Called before each pause between two attempts. If it returns an awaitable, that is awaited."""
 RateLimitHook: TypeAlias = Callable[[RateLimitEvent], object]
 """Called when a rate limit held a call back. If it returns an awaitable, that is awaited."""
+DriftHandler: TypeAlias = Callable[[Drift], object]
+"""Called for each place where an answer differs from the document; never awaited."""

@@ -1,9 +1,8 @@
-"""What comes back: the base of every model, and the facts about the exchange behind a result."""
+"""What comes back: the base of every model, and what the generated models are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timezone
 from typing import Annotated, Any, TypeAlias, cast
 
@@ -11,6 +10,8 @@ import pydantic_core
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
+
+from dialogkit._core.response import ResponseInfo
 
 
 class Model(BaseModel):
@@ -108,48 +109,6 @@ class CommaSeparated:
                 "comma", "should be a list of values without commas, which separate them on the wire"
             )
         return values
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResponseInfo:
-    """The exchange behind a result."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    """Response headers; names are matched without regard to case."""
-    request_id: str | None
-    """The platform's id of this request, for support tickets."""
-    attempts: int
-    """How often the request was sent, 1 when the first attempt succeeded."""
-    elapsed: float
-    """Seconds from the call to its result, waits and repeated attempts included."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drift:
-    """One place where an answer differs from the document."""
-
-    operation: str
-    location: str
-    """Where in the answer, for example `conversations[3].email`."""
-    message: str
-    """What is wrong there, for example `Field required`."""
-
-
-DriftHandler: TypeAlias = Callable[[Drift], object]
-
-
-def response_info(result: object) -> ResponseInfo:
-    """Return status, headers, request id, attempts and elapsed time behind a returned model, page or response.
-
-    Raises `TypeError` for anything that no call returned, such as a model nested in another, a plain string or a list.
-    """
-    info = getattr(result, "_response_info", None)
-    if not isinstance(info, ResponseInfo):
-        raise TypeError(
-            f"response_info() knows models, pages and responses that a call returned, not this {type(result).__name__}"
-        )
-    return info
 
 
 def attach_info(result: object, info: ResponseInfo) -> None:

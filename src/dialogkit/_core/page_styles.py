@@ -11,12 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic.alias_generators import to_camel
+from dialogkit._core.lazy import LazyModule
 
-_camel = lru_cache(maxsize=256)(to_camel)
+if TYPE_CHECKING:
+    import pydantic
+    from pydantic import alias_generators
+else:
+    pydantic = LazyModule("pydantic")
+    alias_generators = LazyModule("pydantic.alias_generators")
 
 
 @dataclass(frozen=True)
@@ -231,6 +235,11 @@ def read(thing: Any, name: str) -> Any:
     return getattr(thing, _camel(name), None) if value is None else value
 
 
+@lru_cache(maxsize=256)
+def _camel(name: str) -> str:
+    return alias_generators.to_camel(name)
+
+
 def _exhausted(turn: Turn, limit: int | None) -> bool:
     if not turn.items:
         return True
@@ -256,8 +265,8 @@ def _milliseconds(value: Any) -> int | None:
         return number
     if isinstance(value, str):
         try:
-            value = TypeAdapter(datetime).validate_python(value)
-        except ValidationError:
+            value = pydantic.TypeAdapter(datetime).validate_python(value)
+        except pydantic.ValidationError:
             return None
     if not isinstance(value, datetime):
         return None

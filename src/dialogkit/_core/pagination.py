@@ -27,7 +27,6 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, cast, o
 from dialogkit._core.binding import Method, derive
 from dialogkit._core.cursors import Position, decode_cursor, encode_cursor, read_cursor
 from dialogkit._core.errors import InvalidArgumentError, PaginationError
-from dialogkit._core.models import ResponseInfo
 from dialogkit._core.page_styles import (
     LastId,
     NextCursor,
@@ -39,6 +38,7 @@ from dialogkit._core.page_styles import (
     StartAfter,
     Turn,
 )
+from dialogkit._core.response import ResponseInfo
 
 __all__ = [
     "LastId",
@@ -341,8 +341,9 @@ class _Rows(AsyncIterator[T]):
 
 def _identity(row: object) -> Hashable:
     """Return what tells a row from others: its id if it has one, else all of it."""
-    name = cast("dict[str, Any]", row).get("id") if isinstance(row, dict) else getattr(row, "id", None)
-    return name if isinstance(name, _PLAIN) else repr(row)
+    thing = cast("Any", row)
+    name = thing.get("id") if isinstance(row, dict) else getattr(row, "id", None)
+    return name if isinstance(name, _PLAIN) else repr(thing)
 
 
 def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:

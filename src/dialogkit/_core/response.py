@@ -1,14 +1,48 @@
-"""A whole answer, as `client.request()` returns it."""
+"""What stands behind a result: the facts of its exchange, and the whole answer as `client.request()` returns it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from email.message import Message
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from pydantic_core import from_json
+from dialogkit._core.lazy import LazyModule
 
-from dialogkit._core.models import ResponseInfo
+if TYPE_CHECKING:
+    import email.message as email_message
+
+    import pydantic_core
+else:
+    email_message = LazyModule("email.message")
+    pydantic_core = LazyModule("pydantic_core")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponseInfo:
+    """The exchange behind a result."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    """Response headers; names are matched without regard to case."""
+    request_id: str | None
+    """The platform's id of this request, for support tickets."""
+    attempts: int
+    """How often the request was sent, 1 when the first attempt succeeded."""
+    elapsed: float
+    """Seconds from the call to its result, waits and repeated attempts included."""
+
+
+def response_info(result: object) -> ResponseInfo:
+    """Return status, headers, request id, attempts and elapsed time behind a returned model, page or response.
+
+    Raises `TypeError` for anything that no call returned, such as a model nested in another, a plain string or a list.
+    """
+    info = getattr(result, "_response_info", None)
+    if not isinstance(info, ResponseInfo):
+        raise TypeError(
+            f"response_info() knows models, pages and responses that a call returned, not this {type(result).__name__}"
+        )
+    return info
 
 
 class APIResponse:
@@ -52,7 +86,7 @@ class APIResponse:
         Raises:
             ValueError: It is not JSON.
         """
-        return from_json(self.content)
+        return pydantic_core.from_json(self.content)
 
     def __repr__(self) -> str:
         return f"<APIResponse {self.status}: {len(self.content)} bytes>"
@@ -60,6 +94,6 @@ class APIResponse:
 
 def charset_of(headers: Mapping[str, str]) -> str | None:
     """Return the charset that the headers of an answer name."""
-    media = Message()
+    media = email_message.Message()
     media["content-type"] = headers.get("content-type", "")
     return media.get_content_charset()

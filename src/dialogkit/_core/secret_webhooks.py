@@ -8,7 +8,7 @@ from typing import Final, Generic
 
 from typing_extensions import Required, TypedDict, Unpack
 
-from dialogkit._core.models import DriftHandler
+from dialogkit._core.events import DriftHandler
 from dialogkit._core.webhook_schemes import HmacScheme, Secrets, sealed
 from dialogkit._core.webhooks import (
     DEFAULT_MAX_BODY,

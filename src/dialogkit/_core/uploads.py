@@ -15,13 +15,17 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, TypeAlias, cast
-
-import anyio.to_thread
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from dialogkit._core.call import Progress
 from dialogkit._core.callbacks import Guarded
 from dialogkit._core.errors import APIConnectionError, InvalidArgumentError
+from dialogkit._core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from anyio import to_thread
+else:
+    to_thread = LazyModule("anyio.to_thread")
 
 _CHUNK = 64 * 1024
 _UNKNOWN_TYPE = "application/octet-stream"
@@ -90,7 +94,7 @@ class _File:
 
         async def read() -> bytes:
             nonlocal offset
-            chunk = await anyio.to_thread.run_sync(read_next)
+            chunk = await to_thread.run_sync(read_next)
             offset += len(chunk)
             return chunk
 

@@ -18,7 +18,8 @@ from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar, cast
 
 from dialogkit._core.callbacks import Guarded
 from dialogkit._core.errors import ConfigurationError, WebhookFault, WebhookVerificationError
-from dialogkit._core.models import Drift, DriftHandler, Model
+from dialogkit._core.events import Drift, DriftHandler
+from dialogkit._core.models import Model
 from dialogkit._core.sending.checks import is_count, is_duration
 from dialogkit._core.sending.drift import DriftLog
 from dialogkit._core.tolerance import Deviation, build, place

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypedDict
 
 from typing_extensions import Unpack
 
-from dialogkit._core.models import DriftHandler, Model
+from dialogkit._core.events import DriftHandler
+from dialogkit._core.models import Model
 from dialogkit._core.webhook_schemes import (
     Ed25519Scheme,
     HmacScheme,

@@ -25,7 +25,7 @@ from dialogkit._core.errors import (
     ResponseValidationError,
     ServerError,
 )
-from dialogkit._core.models import response_info
+from dialogkit._core.response import response_info
 from dialogkit._core.sending.auth import AuthContext
 from dialogkit._core.sending.rate_limit import RateLimit
 from dialogkit._core.sending.retry import RetryPolicy

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from dialogkit._core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import email.utils as email_utils
+else:
+    email_utils = LazyModule("email.utils")
 
 
 def http_date(text: str) -> datetime | None:
     """Return the moment that a date in a header names, or `None` if it is no date."""
     try:
-        date = parsedate_to_datetime(text)
+        date = email_utils.parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return date if date.tzinfo is not None else date.replace(tzinfo=timezone.utc)

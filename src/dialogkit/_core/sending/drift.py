@@ -6,7 +6,7 @@ import logging
 import re
 from typing import Final
 
-from dialogkit._core.models import Drift
+from dialogkit._core.events import Drift
 
 logger = logging.getLogger("dialogkit")
 

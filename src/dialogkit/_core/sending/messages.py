@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-if TYPE_CHECKING:  # whoever makes an answer has loaded it; whoever makes a client need not
+from dialogkit._core.lazy import LazyModule
+
+if TYPE_CHECKING:
     import httpx
+else:
+    httpx = LazyModule("httpx")
 
 RawHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]
 
@@ -150,7 +154,5 @@ class Headers(Mapping[str, str]):
 
     def _all(self) -> httpx.Headers:
         if self._found is None:
-            import httpx  # noqa: PLC0415 - it is loaded
-
             self._found = httpx.Headers(list(self._raw))
         return self._found

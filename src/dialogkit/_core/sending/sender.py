@@ -18,8 +18,8 @@ from dialogkit._core.errors import (
     DialogkitError,
     RateLimitWaitError,
 )
-from dialogkit._core.models import ResponseInfo, attach_info
-from dialogkit._core.response import APIResponse
+from dialogkit._core.models import attach_info
+from dialogkit._core.response import APIResponse, ResponseInfo
 from dialogkit._core.sending.arguments import invalid
 from dialogkit._core.sending.auth import AuthContext
 from dialogkit._core.sending.checks import is_positive

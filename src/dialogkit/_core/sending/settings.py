@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
-
-import httpx
+from typing import TYPE_CHECKING, Any, Final
 
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import ConfigurationError
-from dialogkit._core.models import DriftHandler
+from dialogkit._core.events import DriftHandler
+from dialogkit._core.lazy import LazyModule
 from dialogkit._core.sending.auth import Auth
 from dialogkit._core.sending.checks import is_positive
 from dialogkit._core.sending.deprecation import Deprecations
@@ -22,7 +22,14 @@ from dialogkit._core.sending.rate_limit.headers import HeaderReader
 from dialogkit._core.sending.retry import RetryPolicy, RetryQuota
 from dialogkit._core.sending.watch import Watch
 
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = LazyModule("httpx")
+
 DEFAULT_TIMEOUT: Final = 60.0
+_PLAIN_URL: Final = re.compile(r"https://(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]+(?:/[a-z0-9]+)*/?")
+"""What nobody can read in two ways, so that httpx need not be loaded to find nothing wrong with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +103,10 @@ class Settings:
         for name, value in (("timeout", self.timeout), ("deadline", self.deadline)):
             if not (value is None and name == "deadline") and not is_positive(value):
                 raise ConfigurationError(f"{name} must be a positive number of seconds, not {value!r}")
+        if not _is_plain(self.base_url):
+            self._check_base_url()
+
+    def _check_base_url(self) -> None:
         url = check_url(self.base_url, allow_insecure=self.allow_insecure)
         if url.userinfo or url.query or url.fragment or "?" in self.base_url or "#" in self.base_url:
             raise ConfigurationError(
@@ -137,6 +148,10 @@ def check_url(url: str, *, allow_insecure: bool) -> httpx.URL:
             "sent: use https://, or pass allow_insecure=True if you are sure"
         )
     return parsed
+
+
+def _is_plain(url: object) -> bool:
+    return isinstance(url, str) and _PLAIN_URL.fullmatch(url) is not None
 
 
 @lru_cache(maxsize=64)

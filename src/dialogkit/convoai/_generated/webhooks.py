@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from dialogkit._core.call import LazyModule
+from dialogkit._core.lazy import LazyModule
 from dialogkit._core.models import Model
 
 if TYPE_CHECKING:

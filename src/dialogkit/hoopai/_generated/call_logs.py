@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dialogkit._core.call import Call, Caller, CallOptions, LazyModule, Operation
+from dialogkit._core.call import Call, Caller, CallOptions, Operation
+from dialogkit._core.lazy import LazyModule
 
 if TYPE_CHECKING:
     from . import models

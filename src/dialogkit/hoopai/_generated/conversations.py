@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dialogkit._core.call import OMIT, Call, Caller, CallOptions, LazyModule, Omit, Operation
+from dialogkit._core.call import OMIT, Call, Caller, CallOptions, Omit, Operation
+from dialogkit._core.lazy import LazyModule
 
 if TYPE_CHECKING:
     from . import models

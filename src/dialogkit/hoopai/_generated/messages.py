@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dialogkit._core.call import OMIT, Call, Caller, CallOptions, LazyModule, Omit, Operation, Progress
+from dialogkit._core.call import OMIT, Call, Caller, CallOptions, Omit, Operation, Progress
 from dialogkit._core.downloads import ByteStream
+from dialogkit._core.lazy import LazyModule
 from dialogkit._core.uploads import FileInput
 
 if TYPE_CHECKING:

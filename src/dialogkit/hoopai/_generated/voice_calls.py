@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dialogkit._core.call import Call, Caller, CallOptions, LazyModule, Operation
+from dialogkit._core.call import Call, Caller, CallOptions, Operation
+from dialogkit._core.lazy import LazyModule
 
 if TYPE_CHECKING:
     from . import models

@@ -12,14 +12,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Final
-
-import anyio
+from typing import TYPE_CHECKING, Final
 
 from dialogkit._core.errors import ConfigurationError, RateLimitWaitError
+from dialogkit._core.lazy import LazyModule
 from dialogkit._core.sending.checks import is_positive
 from dialogkit._core.sending.rate_limit import Allowance, Key, KeyState, Permit, RateLimit, WindowState
 from dialogkit._core.sending.rate_limit.window import Window, extents_of
+
+if TYPE_CHECKING:
+    import anyio
+else:
+    anyio = LazyModule("anyio")  # only who has to wait needs it
 
 _ROUNDING: Final = 1e-6
 _SWEEP_EVERY: Final = 30.0
