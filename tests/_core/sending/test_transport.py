@@ -20,7 +20,7 @@ from dialogkit._core.sending.messages import Request
 from dialogkit._core.sending.transport import Connection, TransportFailure
 from tests.support.backends import BACKENDS, on_every_backend
 from tests.support.messages import PATIENCE, fetch, once, request_of
-from tests.support.servers import Exchange, Server, answer, echo, raw, then_stall
+from tests.support.servers import Behaviour, Exchange, Server, answer, echo, raw, then_stall
 
 
 def get(url: str) -> Request:
@@ -149,7 +149,9 @@ async def pieces(count: int, size: int) -> AsyncIterator[bytes]:
 async def test_bodies_in_memory(size: int) -> None:
     with Server(echo) as server:
         response = await once(request_of("POST", server.url, content=b"x" * size))
+        (received,) = server.requests
     assert response.content == b"x" * size
+    assert (received.header("content-length"), received.header("transfer-encoding")) == (str(size), None)
 
 
 @pytest.mark.parametrize("length", [None, 500_000])
@@ -358,6 +360,10 @@ def test_no_event_loop_at_all() -> None:
 # Test doubles of users.
 
 
+def redirect(url: str) -> Behaviour:
+    return answer(b"elsewhere", status=302, headers=[("location", url)])
+
+
 async def test_a_mock_transport() -> None:
     def handle(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"path": request.url.path, "timeout": request.extensions["timeout"]["read"]})
@@ -373,3 +379,25 @@ async def test_respx_over_the_own_pool() -> None:
         router.get("http://test/a").respond(201, text="mocked")
         response = await once(get("http://test/a"))
     assert (response.status, response.content) == (201, b"mocked")
+
+
+async def test_the_own_pool_passes_httpx_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client costs more than all the rest, so only what needs it goes through it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(httpx.AsyncClient, "send", refuse)
+    monkeypatch.setattr(httpx, "Request", refuse)
+    monkeypatch.setattr(httpx, "Response", refuse)
+    with Server(redirect("/there"), answer(b"hello")) as server:
+        response = await once(get(server.url))
+    assert (response.status, response.content) == (200, b"hello")
+
+
+async def test_requests_that_a_mock_lets_pass_use_the_own_pool() -> None:
+    with Server(answer(b"real")) as server, respx.mock(using="httpx", assert_all_called=False) as router:
+        router.route(host="127.0.0.1").pass_through()
+        response = await once(request_of("POST", server.url, content=b"x" * 100_000))
+    assert (response.status, response.content) == (200, b"real")
+    assert len(server.requests[0].body) == 100_000

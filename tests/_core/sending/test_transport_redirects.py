@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from dialogkit._core.sending.transport import Connection
+from dialogkit._core.sending.transport import Connection, TransportFailure
 from tests.support.backends import on_every_backend
 from tests.support.messages import fetch, once, request_of
 from tests.support.servers import Behaviour, Server, answer
@@ -71,3 +71,12 @@ async def test_the_auth_of_a_given_client_stays_with_its_origin() -> None:
             await fetch(Connection(client), request_of("GET", api.url))
     assert api.requests[0].header("authorization") is not None
     assert storage.requests[0].header("authorization") is None
+
+
+@pytest.mark.parametrize("location", ["http://[oops", "ftp://127.0.0.1/file", "https:///nowhere"])
+@on_every_backend
+async def test_a_redirect_that_leads_nowhere(location: str) -> None:
+    with Server(redirect(location)) as server:
+        with pytest.raises(TransportFailure):
+            await once(request_of("GET", server.url))
+        assert len(server.requests) == 1
