@@ -56,7 +56,7 @@ def plot(results: Results, path: Path) -> bool:
         # White in dark pages, too: grey letters that suit both suit neither.
         figure, (left, right) = pyplot.subplots(1, 2, figsize=(10.5, 4.6), facecolor="white")
         scenarios = [(f"{name}@50", title) for name, (title, _) in SCENARIOS.items()]
-        _bars(left, results, scenarios, "CPU per call, as a multiple of bare aiohttp (50 at once)", TIMES)
+        _bars(left, results, scenarios, "CPU per call against bare aiohttp, 50 at once", TIMES)
         rates = [(f"page@{concurrent}", f"{concurrent} at once") for concurrent in (1, 50, 200)]
         _bars(right, results, rates, "Pages of 20 conversations a second", "")
         handles, labels = right.get_legend_handles_labels()
