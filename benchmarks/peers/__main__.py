@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 FULL: Final = measure.Settings()
 QUICK: Final = replace(
-    FULL, rounds=1, seconds=0.15, starts=1, permits=5_000, known=(1, 1000), items=50_000, calls=5_000
+    FULL, rounds=1, passes=1, seconds=0.15, starts=1, permits=5_000, known=(1, 1000), items=50_000, calls=5_000
 )
 
 
@@ -50,7 +50,8 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     add("--scenario", type=several(str, SCENARIOS), dest="scenarios", help=", ".join(SCENARIOS))
     add("--concurrency", type=several(int), dest="concurrent", help="how many calls at once, such as 1,50,200")
     add("--rounds", type=int, help="how often everything is measured")
-    add("--seconds", type=float, help="for how long each cell is measured in each round")
+    add("--passes", type=int, help="how often each cell is measured in a round")
+    add("--seconds", type=float, help="for how long each time")
     add("--starts", type=int, help="how often each start of an interpreter is repeated")
     add("--items", type=int, help="rows to iterate over; a million is the whole list")
     add("--calls", type=int, help="calls over which memory is watched; the default is a tenth of a million")

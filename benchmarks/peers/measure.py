@@ -38,8 +38,10 @@ class Settings:
     scenarios: Sequence[str] = tuple(SCENARIOS)
     concurrent: Sequence[int] = (1, 50, 200)
     rounds: int = 3
-    seconds: float = 0.7
-    """For each cell of each round, after a warm-up of a quarter of it."""
+    passes: int = 3
+    """How often each cell is measured in a round. Several short ones, since what disturbs them comes in bursts."""
+    seconds: float = 0.25
+    """For each measurement, after a warm-up of a quarter of it."""
     starts: int = 9
     """How often each start of an interpreter is repeated."""
     permits: int = PERMITS
@@ -162,7 +164,7 @@ def calls(settings: Settings, results: Results, url: str) -> None:
             for scenario, concurrent in product(settings.scenarios, settings.concurrent):
                 case = f"{scenario}@{concurrent}"
                 job = {"url": url, "scenario": scenario, "concurrent": concurrent, "seconds": settings.seconds}
-                for name in order:
+                for name in [*order] * settings.passes:
                     if not cells.has_failed(name, case):
                         cells.put(name, case, workers[name].do("calls", name=name, **job), cpu="µs", rate="calls/s")
     cells.close()
@@ -187,17 +189,16 @@ def growth(settings: Settings, results: Results, url: str) -> None:
     """What calls cost when there are many of them at once, and many locations."""
     names = [name for name in GROWING if name in settings.only]
     cells = Cells(results, "growth")
+    seconds = 3 * settings.seconds  # a thousand calls at once take their time
     for _ in range(settings.rounds):
         with ExitStack() as stack:
             workers = {name: stack.enter_context(Worker()) for name in names}
             for concurrent in settings.at_once:
-                job = {"url": url, "scenario": "page", "concurrent": concurrent, "seconds": settings.seconds}
-                for name, worker in workers.items():
-                    cells.put(name, f"{concurrent:,} at once", worker.do("calls", name=name, **job), cpu="µs")
-            for known in settings.known if "dialogkit" in names else ():
-                answer = workers["dialogkit"].do(
-                    "locations", url=url, known=known, concurrent=50, seconds=settings.seconds
-                )
+                job = {"url": url, "scenario": "page", "concurrent": concurrent, "seconds": seconds}
+                for name in [*workers] * settings.passes:
+                    cells.put(name, f"{concurrent:,} at once", workers[name].do("calls", name=name, **job), cpu="µs")
+            for known in [*settings.known] * settings.passes if "dialogkit" in names else ():
+                answer = workers["dialogkit"].do("locations", url=url, known=known, concurrent=50, seconds=seconds)
                 cells.put("dialogkit", f"{known:,} location{'s' if known > 1 else ''}", answer, cpu="µs")
     cells.close()
 
@@ -235,9 +236,8 @@ PARTS: Final = {each.__name__: each for each in (calls, limiters, imports, first
 
 def run(settings: Settings, parts: Sequence[str] = tuple(PARTS)) -> Results:
     """Measure some parts."""
-    results = Results(
-        about(rounds=settings.rounds, seconds=settings.seconds, starts=settings.starts, permits=settings.permits)
-    )
+    how = {name: getattr(settings, name) for name in ("rounds", "passes", "seconds", "starts")}
+    results = Results(about(), how)
     with serving() as url:
         for part in parts:
             PARTS[part](settings, results, url)

@@ -22,15 +22,15 @@ HEAD: Final = """\
 # dialogkit beside its peers
 
 Made by `make bench`; do not edit. Everybody calls the same server on loopback, in turn, in one run: only the ratios
-count, since the figures depend on the machine. The best of {rounds} rounds is given, then the median in brackets.
+count, since the figures depend on the machine. The best measurement is given, then the median in brackets.
 
 ![CPU per call and calls a second, by contestant](results.svg)
 """
 RULES: Final = """\
 - One server in a process of its own answers everybody with the same bytes, under the headers that HoopAI sends.
 - In each round every contestant has a new process, and makes a new client for each scenario. They alternate scenario by
-  scenario; who begins changes from round to round. Each measures for {seconds} s after a warm-up. CPU is that of the
-  contestant's whole process, per call.
+  scenario; who begins changes from round to round. There are {rounds} rounds, in each of which every cell is measured
+  {passes} times for {seconds} s, after a warm-up. CPU is that of the contestant's whole process, per call.
 - dialogkit has its limiter (two windows, so wide that nothing waits) and its retries on. openai calls by
   `client.get(path, cast_to=…)` and `client.post(…)` over `DefaultAioHttpClient`, with its own base of models.
   gohighlevel-api-client is async, over httpx's pool; it returns plain dictionaries and validates nothing. The bare ones
@@ -39,18 +39,19 @@ RULES: Final = """\
 - Those over aiohttp may have 1,000 connections; httpx's own pool has its default hundred.
 - Every answer is checked: 20 rows and the id of the last, the id of the object, the status of the error. The SDKs read
   the error's body, too; the bare ones do not.
-- In starts, what the interpreter itself takes is subtracted, and bytecode is there. httpx imports its command line
-  where click and rich are installed; here they are {cli}. dialogkit imports aiohttp with its first call. The first call
-  of a bare contestant decodes into models of its own, such as whoever uses none of dialogkit would write.
+- Imports and first calls are measured {starts} times, in alternating processes. What the interpreter itself takes is
+  subtracted, and bytecode is there. httpx imports its command line where click and rich are installed; here they are
+  {cli}. dialogkit imports aiohttp with its first call. The first call of a bare contestant decodes into
+  models of its own, such as whoever uses none of dialogkit would write.
 """
 
 
 def markdown(results: Results) -> str:
     """Return the page."""
     about = dict(results.about)
-    rules = RULES.format(seconds=about["seconds"], cli=about.pop("click and rich"))
+    rules = RULES.format(**results.how, cli=about.pop("click and rich"))
     sections = [
-        HEAD.format(rounds=about["rounds"]),
+        HEAD,
         *_targets(results),
         *_ratios(results),
         *_calls(results),
@@ -234,7 +235,7 @@ def _memory(results: Results) -> Iterator[str]:
 
 
 def _versions(about: dict[str, str], skipped: dict[str, str]) -> Iterator[str]:
-    rows = "".join(f"| {name} | {value} |\n" for name, value in about.items() if name not in {"rounds", "seconds"})
+    rows = "".join(f"| {name} | {value} |\n" for name, value in about.items())
     missing = "".join(f"\nLeft out: {name}, since {why}.\n" for name, why in skipped.items())
     yield f"## What with\n\n| | |\n|---|---|\n{rows}{missing}"
 

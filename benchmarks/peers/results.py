@@ -21,7 +21,7 @@ PACKAGES: Final = (
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing that was measured, once in each round."""
+    """One thing that was measured, several times."""
 
     part: str
     name: str
@@ -35,7 +35,7 @@ class Figure:
 
     @property
     def best(self) -> float:
-        """The best round: others on the machine can only make it worse."""
+        """The best one: others on the machine can only make it worse."""
         return max(self.values) if self.measure == "calls/s" else min(self.values)
 
     @property
@@ -48,6 +48,8 @@ class Results:
     """All of it, and what it was measured with."""
 
     about: dict[str, str] = field(default_factory=dict[str, str])
+    how: dict[str, float] = field(default_factory=dict[str, float])
+    """How often, and for how long."""
     skipped: dict[str, str] = field(default_factory=dict[str, str])
     figures: list[Figure] = field(default_factory=list[Figure])
 
@@ -69,10 +71,10 @@ class Results:
     @classmethod
     def load(cls, path: Path) -> Results:
         stored: dict[str, Any] = json.loads(path.read_text())
-        return cls(stored["about"], stored["skipped"], [Figure(**each) for each in stored["figures"]])
+        return cls(stored["about"], stored["how"], stored["skipped"], [Figure(**each) for each in stored["figures"]])
 
 
-def about(**settings: object) -> dict[str, str]:
+def about() -> dict[str, str]:
     """Say what is measured with; nothing that tells one machine from another of its kind."""
     facts = {
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -81,7 +83,7 @@ def about(**settings: object) -> dict[str, str]:
     facts |= {name: _version(name) for name in PACKAGES}
     cli = all(find_spec(each) is not None for each in ("click", "rich"))
     facts["click and rich"] = "installed" if cli else "not installed"
-    return facts | {name: str(value) for name, value in settings.items()}
+    return facts
 
 
 def _version(name: str) -> str:

@@ -17,7 +17,7 @@ GROWTH: Final = 1.3
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a target: by the best round of each, and by the median."""
+    """What became of a target: by the best measurement of each, and by the median."""
 
     best: float
     median: float
@@ -38,7 +38,7 @@ class Target:
         best, median = self._met(outcome.best), self._met(outcome.median)
         if best == median:
             return "met" if best else "**not met**"
-        return "met by the best round, not by the median" if best else "**not met** by the best round"
+        return "met by the best, not by the median" if best else "**not met** by the best"
 
     def _met(self, value: float) -> bool:
         return value >= self.limit if self.at_least else value <= self.limit
