@@ -42,7 +42,7 @@ class Settings:
     """How often each cell is measured in a round. Several short ones, since what disturbs them comes in bursts."""
     seconds: float = 0.25
     """For each measurement, after a warm-up of a quarter of it."""
-    starts: int = 9
+    starts: int = 7
     """How often each start of an interpreter is repeated."""
     permits: int = PERMITS
     keys: int = KEYS
@@ -197,7 +197,7 @@ def growth(settings: Settings, results: Results, url: str) -> None:
                 job = {"url": url, "scenario": "page", "concurrent": concurrent, "seconds": seconds}
                 for name in [*workers] * settings.passes:
                     cells.put(name, f"{concurrent:,} at once", workers[name].do("calls", name=name, **job), cpu="µs")
-            for known in [*settings.known] * settings.passes if "dialogkit" in names else ():
+            for known in settings.known if "dialogkit" in names else ():
                 answer = workers["dialogkit"].do("locations", url=url, known=known, concurrent=50, seconds=seconds)
                 cells.put("dialogkit", f"{known:,} location{'s' if known > 1 else ''}", answer, cpu="µs")
     cells.close()

@@ -215,9 +215,16 @@ def _growth(results: Results) -> Iterator[str]:
         rows: list[Sequence[str]] = []
         for name in dict.fromkeys(each.name for each in cells):
             own = [each for each in cells if each.name == name]
-            least = min((each for each in own if each.values), key=lambda each: each.best, default=None)
-            rows.append([_title(name), *(f"{cell(each)}, {_times(each, least)}" for each in own)])
+            rows.append([_title(name), *(f"{cell(each)}, {_against_least(each, own)}" for each in own)])
         yield f"{note}\n\n{table(['', *cases], rows)}"
+
+
+def _against_least(figure: Figure, among: Sequence[Figure]) -> str:
+    there = [each for each in among if each.values]
+    if not figure.values:
+        return "-"
+    best = figure.best / min(each.best for each in there)
+    return pair(best, figure.median / min(each.median for each in there), f" {TIMES}")
 
 
 def _memory(results: Results) -> Iterator[str]:
