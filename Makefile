@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
+BENCH := .bench
+BENCH_SETUP := $(BENCH)/.set-up
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -72,6 +74,17 @@ test-unit: $(SETUP) system ## Run the tests (T="-k name" to choose).
 test-wheel: $(SETUP) system ## Build the wheel and use it in clean environments, on Python 3.10 too.
 	$(BIN)/python tests/packaging/check_wheel.py
 
+.PHONY: bench
+bench: $(BENCH_SETUP) ## Measure beside the peers, into benchmarks/results.md (B="--help" for less than all).
+	$(BENCH)/bin/python -m benchmarks.peers $(or $(B),--write benchmarks)
+
+$(BENCH_SETUP): pyproject.toml benchmarks/requirements.txt
+	@test -n "$(PYTHON)" || { echo "The benchmark needs Python 3.11 or later; none was found on PATH (set PYTHON=...)."; exit 1; }
+	$(PYTHON) -m venv --clear $(BENCH)
+	$(BENCH)/bin/python -m pip install -qq --upgrade pip
+	$(BENCH)/bin/python -m pip install -qq --requirement benchmarks/requirements.txt --editable .
+	@touch $@
+
 .PHONY: format
 format: $(SETUP) ## Format, and fix what can be fixed.
 	$(BIN)/ruff check --fix .
@@ -87,4 +100,4 @@ pins: ## Write constraints.txt anew from the newest versions.
 
 .PHONY: clean
 clean: ## Remove what the other targets made.
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

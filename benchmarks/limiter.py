@@ -9,73 +9,28 @@ three kinds of servers, with round trips drawn at random; a server that counts o
 
 from __future__ import annotations
 
-import asyncio
 import random
 import statistics
 import sys
-import time
-import tracemalloc
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 import trio
 import trio.testing
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.peers.limiters import cost, memory_of_a_key
 from dialogkit import MemoryRateLimiter, RateLimit
 
 ROUNDS = 7
-PERMITS = 20_000
-PLENTY = (RateLimit(10_000_000, per=60), RateLimit(1_000_000, per=1))
 LIMITS = {
     "10 in 1 s and 60 in 60 s": (RateLimit(10, per=1), RateLimit(60, per=60)),
     "100 in 10 s": (RateLimit(100, per=10),),
     "300 in 60 s": (RateLimit(300, per=60),),
     "600 in 60 s": (RateLimit(600, per=60),),
 }
-
-
-async def ours() -> None:
-    limiter = MemoryRateLimiter()
-    key = ("HoopAI", "credential", "location")
-    for _ in range(PERMITS):
-        (await limiter.acquire(key, PLENTY, max_wait=None)).settle()
-
-
-async def theirs() -> None:
-    from aiolimiter import AsyncLimiter  # noqa: PLC0415 - only for the comparison
-
-    minute, second = AsyncLimiter(10_000_000, 60), AsyncLimiter(1_000_000, 1)
-    for _ in range(PERMITS):
-        async with minute, second:
-            pass
-
-
-def cost(work: Callable[[], Awaitable[None]]) -> float:
-    """Return CPU microseconds for a permit."""
-
-    async def run() -> float:
-        began = time.process_time()
-        await work()
-        return (time.process_time() - began) / PERMITS * 1e6
-
-    return asyncio.run(run())
-
-
-def memory_of_a_key(keys: int = 2_000) -> float:
-    """Return bytes for a key that has just been used."""
-
-    async def run() -> float:
-        limiter = MemoryRateLimiter()
-        names = [("HoopAI", "credential", f"location_{number}") for number in range(keys)]
-        tracemalloc.start()
-        before = tracemalloc.get_traced_memory()[0]
-        for name in names:
-            (await limiter.acquire(name, PLENTY, max_wait=None)).settle()
-        used = tracemalloc.get_traced_memory()[0] - before
-        tracemalloc.stop()
-        return used / keys
-
-    return asyncio.run(run())
 
 
 def arrivals_of(limits: Sequence[RateLimit], seconds: float, round_trip: float) -> list[float]:
@@ -134,7 +89,7 @@ def utilisation(limits: Sequence[RateLimit], round_trip: float) -> float:
 
 
 def main() -> None:
-    costs = [(cost(ours), cost(theirs)) for _ in range(ROUNDS)]
+    costs = [(cost("dialogkit"), cost("aiolimiter")) for _ in range(ROUNDS)]
     mine, other = (statistics.median(each) for each in zip(*costs, strict=True))
     print(f"permit under two windows, taken and settled: {mine:.2f} µs CPU")
     print(f"aiolimiter, two limiters, which settle nothing: {other:.2f} µs; ratio {mine / other:.2f}")
