@@ -6,7 +6,7 @@ through httpx, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, ItemsView, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from dialogkit._core.lazy import LazyModule
@@ -29,15 +29,14 @@ class Origin:
         url: Any URL there.
     """
 
-    __slots__ = ("authority", "host", "port", "scheme", "text")
+    __slots__ = ("host", "port", "scheme", "text")
 
     def __init__(self, url: httpx.URL) -> None:
         self.scheme = url.scheme
         self.host = url.host
         self.port = url.port
         """`None` for the scheme's own."""
-        self.authority = url.netloc.decode("ascii")
-        self.text = f"{self.scheme}://{self.authority}"
+        self.text = f"{url.scheme}://{url.netloc.decode('ascii')}"
 
     def __repr__(self) -> str:
         return f"<Origin {self.text}>"
@@ -138,21 +137,37 @@ class Headers(Mapping[str, str]):
 
     def __init__(self, raw: RawHeaders) -> None:
         self._raw = raw
-        self._found: httpx.Headers | None = None
+        self._found: dict[str, str] | None = None
 
     def __getitem__(self, name: str) -> str:
-        return self._all()[name]
+        return self._all()[name.lower()]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._all())
 
     def __len__(self) -> int:
-        return len(self._all().keys())  # its own length counts a repeated name twice
+        return len(self._all())
+
+    def items(self) -> ItemsView[str, str]:
+        """Return names, in lower case, and values; those of a repeated name are joined by commas."""
+        return self._all().items()
 
     def __repr__(self) -> str:
-        return repr(self._all())
+        return f"<Headers {', '.join(self)}>"
 
-    def _all(self) -> httpx.Headers:
+    def _all(self) -> dict[str, str]:
         if self._found is None:
-            self._found = httpx.Headers(list(self._raw))
+            found: dict[str, str] = {}
+            for raw_name, raw_value in self._raw:
+                name, value = _text(raw_name).lower(), _text(raw_value)
+                found[name] = f"{found[name]}, {value}" if name in found else value
+            self._found = found
         return self._found
+
+
+def _text(raw: bytes) -> str:
+    """Decode what is ASCII if the server keeps to the rules, UTF-8 if it is modern, and anything otherwise."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
