@@ -36,7 +36,7 @@ A platform's facade says what is particular about it, and binds the generated fu
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property, partial
 from types import MappingProxyType, TracebackType
@@ -74,6 +74,7 @@ else:
 __all__ = ["APIResponse", "BaseClient", "ClientOptions", "Default", "Namespace", "Platform", "Secret"]
 
 T = TypeVar("T")
+_HOOKS = frozenset({"on_request", "on_response", "on_retry", "on_rate_limit"})
 _RATE_LIMIT = "rate_limit takes a RateLimit, a sequence of them, a RateLimiter or None"
 
 
@@ -257,35 +258,33 @@ class BaseClient(Generic[OptionsT]):
         view._owns_connection = False
         given = common.get("http_client")
         view._connect = self._connect if given is None else _connecting(given)
-        view._configure(cast("OptionsT", {**self._options, **options}))
+        view._configure(cast("OptionsT", {**self._options, **options}), self._settings, options.keys())
         return view
 
-    def _configure(self, options: OptionsT) -> None:
+    def _configure(self, options: OptionsT, before: Settings | None = None, changed: Collection[str] = ()) -> None:
+        """Make the settings; what has not `changed` stays as it was `before`, so that a view costs next to nothing."""
         for unknown in options.keys() - self._option_names:
             raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {unknown!r}")
         self._options = options
         platform = _resolved(self._platform(options))
         common: ClientOptions = options
         limits = self._limits(common, platform)
-        retry = _checked_policy(common.get("retry", RetryPolicy()))
+        if before is None or "retry" in changed:
+            retry = _checked_policy(common.get("retry", RetryPolicy()))
+        else:
+            retry = before.retry
         if retry.quota != self._quota.capacity:
             self._quota = RetryQuota(retry.quota)
-        hooks = Hooks(
-            on_request=common.get("on_request"),
-            on_response=common.get("on_response"),
-            on_retry=common.get("on_retry"),
-            on_rate_limit=common.get("on_rate_limit"),
-        )
         self._settings = Settings(
             platform=platform,
             base_url=common.get("base_url") or platform.base_url,
-            auth=self._auth(common, platform),
+            auth=self._auth(common, platform) if before is None or "auth" in changed else before.auth,
             limiter=limits.limiter,
             limits=limits.general,
             operation_limits=limits.of_operations,
             retry=retry,
             quota=self._quota,
-            watch=Watch(platform.name, hooks),
+            watch=before.watch if before is not None and _HOOKS.isdisjoint(changed) else _watch(platform, common),
             on_drift=common.get("on_drift") or self._drift_log,
             deprecations=self._deprecations,
             timeout=common.get("timeout", DEFAULT_TIMEOUT),
@@ -378,11 +377,17 @@ def _connecting(given: httpx.AsyncClient | None) -> Callable[[], transport.Conne
 
 def _resolved(platform: Platform) -> Platform:
     """Return `platform` with its defaults read from the environment where they were not given."""
-    defaults = {
-        name: replace(default, value=default.value or os.environ.get(default.env) or None)
+    found = {
+        name: replace(default, value=os.environ.get(default.env) or None)
         for name, default in platform.defaults.items()
+        if not default.value
     }
-    return replace(platform, defaults=MappingProxyType(defaults))
+    return replace(platform, defaults=MappingProxyType({**platform.defaults, **found})) if found else platform
+
+
+def _watch(platform: Platform, options: ClientOptions) -> Watch:
+    given = {name: hook for name, hook in options.items() if name in _HOOKS}
+    return Watch(platform.name, Hooks(**cast("dict[str, Any]", given)))
 
 
 def _checked_policy(given: object) -> RetryPolicy:

@@ -104,14 +104,7 @@ class Settings:
             if not (value is None and name == "deadline") and not is_positive(value):
                 raise ConfigurationError(f"{name} must be a positive number of seconds, not {value!r}")
         if not _is_plain(self.base_url):
-            self._check_base_url()
-
-    def _check_base_url(self) -> None:
-        url = check_url(self.base_url, allow_insecure=self.allow_insecure)
-        if url.userinfo or url.query or url.fragment or "?" in self.base_url or "#" in self.base_url:
-            raise ConfigurationError(
-                "base_url must be a scheme, a host and perhaps a path: no user name, password, query or fragment"
-            )
+            _check_base_url(self.base_url, self.allow_insecure)
 
     def limits_of(self, operation: Operation[Any]) -> tuple[RateLimit, ...]:
         """Return what the requests of `operation` are counted by: nothing, if it has neither credential nor limits."""
@@ -128,6 +121,15 @@ class Settings:
             operation.authenticated
             and operation.id in self.operation_limits
             and pause > max((limit.per for limit in self.limits), default=0.0)
+        )
+
+
+@lru_cache(maxsize=64)
+def _check_base_url(base_url: str, allow_insecure: bool) -> None:
+    url = check_url(base_url, allow_insecure=allow_insecure)
+    if url.userinfo or url.query or url.fragment or "?" in base_url or "#" in base_url:
+        raise ConfigurationError(
+            "base_url must be a scheme, a host and perhaps a path: no user name, password, query or fragment"
         )
 
 
