@@ -35,7 +35,8 @@ generate: $(SETUP) ## Make the generated code again from openapi/*.yaml.
 	$(BIN)/python -m generator
 
 .PHONY: test
-test: lint types check-generated test-wheel test-unit ## Everything that must hold: lint, types, generated code, wheel, tests.
+test: $(SETUP) system ## Everything that must hold: lint, types, generated code, wheel, tests; two things at a time.
+	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-unit test-wheel lint types check-generated
 
 .PHONY: lint
 lint: $(SETUP) ## Check style and formatting.
