@@ -22,7 +22,7 @@ from pydantic.alias_generators import to_camel
 from dialogkit import HoopAI, MemoryRateLimiter, RateLimit, UnprocessableEntityError
 
 CALLS = 40
-"""How many are counted; with so many, one count is within 0.5 % of the next."""
+"""How many are counted; with so many, one count is within 2 % of the next."""
 WARM_UP = 30
 """After so many, pools are filled, models are built and the interpreter has specialised its bytecode."""
 LOCATIONS = 5_000
@@ -96,7 +96,7 @@ class Section:
     """Counts what its block executes, as the cost of so many calls."""
 
     def __init__(self, name: str, calls: int) -> None:
-        self.line = json.dumps({"name": name, "calls": calls})
+        self.line = json.dumps({"name": name, "calls": calls}) + "\n"
 
     def __enter__(self) -> None:
         # A collection of the whole heap would come at random, and cost more than many calls.
@@ -106,7 +106,7 @@ class Section:
 
     def __exit__(self, *exception: object) -> None:
         os.getppid()
-        print(self.line)
+        sys.stdout.write(self.line)
 
 
 async def repeat(call: Callable[[], Awaitable[None]], times: int) -> None:
