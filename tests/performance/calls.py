@@ -20,14 +20,13 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from dialogkit import HoopAI, MemoryRateLimiter, RateLimit, UnprocessableEntityError
+from tests.support.callgrind import await_counting
 
 CALLS = 40
 """How many are counted; with so many, one count is within 2 % of the next."""
 WARM_UP = 30
 """After so many, pools are filled, models are built and the interpreter has specialised its bytecode."""
 LOCATIONS = 5_000
-TICK = 1e-4
-"""Seconds. Real time would let the limiter sweep its keys in the midst of a section, or not."""
 PLENTY = (RateLimit(10_000_000, per=60), RateLimit(1_000_000, per=1))
 HEADERS = {"Authorization": "Bearer key", "Version": "2021-07-28", "Accept": "application/json"}
 
@@ -131,38 +130,40 @@ def slow_limiter() -> MemoryRateLimiter:
     return MemoryRateLimiter(limits=limits, max_pause=1e9, clock=lambda: now, wait=wait)
 
 
+async def crowded_limiter() -> MemoryRateLimiter:
+    """Return a limiter that knows many locations, on a clock that gives it no time to forget them."""
+    limiter = MemoryRateLimiter(limits=PLENTY, clock=map((1e-4).__mul__, itertools.count()).__next__)
+    for number in range(LOCATIONS):
+        (await limiter.acquire(("HoopAI", "key", f"loc_{number}"), PLENTY, max_wait=None)).settle()
+    return limiter
+
+
 async def run(url: str) -> None:
-    limiter = MemoryRateLimiter(limits=PLENTY, clock=map(TICK.__mul__, itertools.count()).__next__)
     async with (
         aiohttp.ClientSession() as session,
-        HoopAI("key", base_url=url, location_id="loc_abc123", rate_limit=limiter) as hoop,
+        HoopAI("key", base_url=url, location_id="loc_abc123", rate_limit=PLENTY) as hoop,
     ):
         one = Scenarios(hoop, session, url)
-        held_back = Scenarios(hoop.with_options(rate_limit=slow_limiter()), session, url)
+        in_line = Scenarios(hoop.with_options(rate_limit=slow_limiter()), session, url)
+        elsewhere = Scenarios(hoop.with_options(rate_limit=await crowded_limiter()), session, url)
         kinds = (one.bare, one.search, one.get, one.view, one.send, one.refused)
-        for call in kinds:
+        for call in (*kinds, elsewhere.get):
             await repeat(call, WARM_UP)
+        await at_once(in_line.get, WARM_UP)
+        await_counting()
         for call in kinds:
             with Section(call.__name__, CALLS):
                 await repeat(call, CALLS)
-
+        with Section(f"{LOCATIONS} locations", CALLS):
+            await repeat(elsewhere.get, CALLS)
+        for calls in (50, 500):
+            with Section(f"{calls} in line", calls):
+                await at_once(in_line.get, calls)
         for calls in (20, 200):
             # A client of its own, so that every call opens a connection, whatever idle ones a slow machine has lost.
             async with HoopAI("key", base_url=url, location_id="loc_abc123", rate_limit=PLENTY) as fresh:
-                crowd = Scenarios(fresh, session, url)
                 with Section(f"{calls} at once", calls):
-                    await at_once(crowd.get, calls)
-
-        await at_once(held_back.get, WARM_UP)
-        for calls in (50, 500):
-            with Section(f"{calls} in line", calls):
-                await at_once(held_back.get, calls)
-
-        for number in range(LOCATIONS):
-            (await limiter.acquire(("HoopAI", "key", f"loc_{number}"), PLENTY, max_wait=None)).settle()
-        await repeat(one.get, WARM_UP)
-        with Section(f"{LOCATIONS} locations", CALLS):
-            await repeat(one.get, CALLS)
+                    await at_once(Scenarios(fresh, session, url).get, calls)
 
 
 if __name__ == "__main__":

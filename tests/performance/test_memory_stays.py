@@ -16,7 +16,7 @@ from tests.performance.calls import PLENTY, Scenarios, repeat
 from tests.performance.conftest import ROWS
 from tests.support.servers import Server
 
-CALLS = 2_000
+CALLS = 1_000
 NOISE = CALLS // 4
 """Blocks of memory. What the interpreter keeps for later comes and goes; a leak takes a block for each call or page."""
 
@@ -37,7 +37,7 @@ async def calls(platform: Server) -> AsyncIterator[Scenarios]:
 
 @pytest.mark.parametrize("kind", ["search", "get", "send", "refused", "view"])
 async def test_calls_leave_no_memory_behind(kind: str, calls: Scenarios, platform: Server) -> None:
-    await repeat(getattr(calls, kind), CALLS // 2)
+    await repeat(getattr(calls, kind), CALLS)
     platform.requests.clear()
     before = blocks()
     await repeat(getattr(calls, kind), CALLS)

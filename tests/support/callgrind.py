@@ -2,19 +2,22 @@
 
     counted = count("tests.performance.calls", folder=folder)
 
-The program divides itself into sections by calling `os.getppid()`, which nothing else calls: callgrind waits for that
-function of the C library. Needs the program `valgrind`.
+The program calls `await_counting()` when it is prepared: until then it runs ten times as fast. It divides what follows
+into sections by calling `os.getppid()`, which nothing else calls: callgrind waits for that function of the C library.
+Needs the program `valgrind`.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import select
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
 
 from tests.support import programs
 
@@ -33,24 +36,47 @@ class Section:
 
 @dataclass(frozen=True)
 class Counted:
-    """What a program printed, and all that it executed."""
+    """What a program printed, and all that it executed while it was counted."""
 
     output: str
     sections: Sequence[Section]
 
 
+def await_counting() -> None:
+    """Return when instructions are counted, from a program that `count` runs."""
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    # Only a busy program takes commands everywhere: a waiting one has to be traced for it, which may be forbidden.
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        pass
+
+
 def count(module: str, *arguments: str, folder: Path) -> Counted:
     """Run a module of these tests; `folder` gets a dump of each section."""
     dumps = folder / "callgrind.out"
-    tool = [programs.find("valgrind", package="valgrind"), "--tool=callgrind", "--dump-before=getppid"]
+    # Compressed, a dump would abbreviate names that only an earlier one has spelled out.
+    options = ["--dump-before=getppid", "--compress-strings=no", f"--callgrind-out-file={dumps}"]
+    tool = [_program("valgrind"), "--tool=callgrind", "--instr-atstart=no", *options]
+    command = [*tool, sys.executable, "-m", module, *arguments]
     environment = os.environ | {"PYTHONHASHSEED": "0"}  # so that every dict and set has the same collisions each time
-    command = [*tool, f"--callgrind-out-file={dumps}", sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{module} ended with {done.returncode}:\n{done.stderr}"
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as run:
+        assert run.stdout is not None
+        if run.stdout.readline():
+            switched = [_program("callgrind_control"), "--instr=on", str(run.pid)]
+            subprocess.run(switched, capture_output=True, check=True)
+        output, errors = run.communicate("go\n")
+    assert run.returncode == 0, f"{module} ended with {run.returncode}:\n{errors}"
     numbered = sorted(folder.glob("callgrind.out.*"), key=lambda path: int(path.suffix[1:]))
-    return Counted(done.stdout, [Section(_total(path), path) for path in (*numbered, dumps)])
+    return Counted(output, [_section(dump) for dump in (*numbered, dumps)])
 
 
-def _total(dump: Path) -> int:
-    (total,) = _TOTAL.findall(dump.read_text())
-    return int(total)
+def _program(name: str) -> str:
+    return programs.find(name, package="valgrind")
+
+
+def _section(dump: Path) -> Section:
+    text = dump.read_text()
+    # callgrind_annotate takes functions that were not called in a section, but before it, for all that is executed.
+    dump.write_text(text.replace("\ncalls=0 ", "\ncalls=1 "))
+    (total,) = _TOTAL.findall(text)
+    return Section(int(total), dump)
