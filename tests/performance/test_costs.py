@@ -34,6 +34,10 @@ class Cost:
     """For one call."""
     dump: Path
 
+    @property
+    def advice(self) -> str:
+        return f"What it executes: callgrind_annotate --auto=no {self.dump}"
+
 
 @pytest.fixture(scope="module")
 def costs(platform: Server, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Cost]:
@@ -68,7 +72,7 @@ def test_calls_cost_what_was_recorded(costs: Mapping[str, Cost]) -> None:
     assert now.keys() == before.keys(), f"{RECORDED.name} is out of date: {UPDATE}"
     grown = [
         f"{name} costs {now[name]:.2f} bare calls; recorded with Python {version} were {before[name]:.2f}: "
-        f"{now[name] / before[name] - 1:+.0%}. What it executes: callgrind_annotate {costs[name].dump}"
+        f"{now[name] / before[name] - 1:+.0%}. {costs[name].advice}"
         for name in now
         if now[name] > before[name] * TOLERATED
     ]
@@ -82,5 +86,5 @@ def test_a_call_costs_the_same_however_much_goes_on(few: str, many: str, costs: 
     growth = costs[many].instructions / costs[few].instructions
     assert growth < LEVEL, (
         f"A call of {many!r} costs {costs[many].instructions:,.0f} instructions, one of {few!r} "
-        f"{costs[few].instructions:,.0f}: {growth - 1:+.0%}. What it executes: callgrind_annotate {costs[many].dump}"
+        f"{costs[few].instructions:,.0f}: {growth - 1:+.0%}. {costs[many].advice}"
     )
