@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ import httpx
 import pytest
 
 from dialogkit.testing import Sandbox, WebhookSigner
+from tests.support import programs
 from tests.support.backend import backend, free_port
 
 PATH = "/webhooks/hoopai"
@@ -90,13 +89,7 @@ def test_what_somebody_else_has_signed_is_refused(sandbox: Sandbox, url: str) ->
 
 @pytest.fixture
 def browser() -> str:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        missing = "no Chromium is installed; `apt-get install chromium` has it"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return found
+    return programs.find("chromium", "chromium-browser", "google-chrome", package="chromium")
 
 
 def test_the_page_shows_it_in_a_browser(sandbox: Sandbox, url: str, browser: str, tmp_path: Path) -> None:

@@ -3,15 +3,13 @@
     with RedisServer.started() as server:
         client = server.client()
 
-Needs the program `redis-server`. Where it is missing, tests are skipped, but not under CI.
+Needs the program `redis-server`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -22,7 +20,7 @@ import pytest
 from redis.asyncio import Redis
 from typing_extensions import Self
 
-MISSING = "redis-server is not installed; `apt-get install redis-server` has it"
+from tests.support import programs
 
 
 class RedisServer:
@@ -38,11 +36,7 @@ class RedisServer:
     @contextlib.contextmanager
     def started(cls) -> Generator[Self, None, None]:
         """Start one, and end it when the block ends."""
-        program = shutil.which("redis-server")
-        if program is None:
-            if os.environ.get("CI"):
-                pytest.fail(MISSING)
-            pytest.skip(MISSING)
+        program = programs.find("redis-server", package="redis-server")
         # A short path, as the name of a socket may not be long.
         with tempfile.TemporaryDirectory(prefix="dk-redis-") as folder:
             server = cls(program, Path(folder))
