@@ -45,6 +45,19 @@ async def test_calls_leave_no_memory_behind(kind: str, calls: Scenarios, platfor
     assert blocks() - before < NOISE
 
 
+@pytest.mark.parametrize("kind", ["search", "get", "send", "refused"])
+async def test_calls_leave_nothing_to_the_garbage_collector(kind: str, calls: Scenarios) -> None:
+    """Cycles are found by going through the whole heap, which an application may not want to wait for."""
+    await repeat(getattr(calls, kind), 50)
+    gc.collect()
+    gc.disable()
+    try:
+        await repeat(getattr(calls, kind), 50)
+        assert gc.collect() < 50
+    finally:
+        gc.enable()
+
+
 async def test_a_long_walk_takes_no_more_memory_than_a_short_one() -> None:
     numbers = itertools.count()
 

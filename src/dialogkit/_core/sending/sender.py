@@ -171,7 +171,10 @@ class Sender:
                 return answer
             delay = self._delay(exchange, answer)
             if delay is None:
-                raise answer.error
+                try:
+                    raise answer.error
+                finally:
+                    del answer  # the error's traceback holds this frame: both would wait for the garbage collector
             exchange.last = answer.error
             if exchange.deadline is not None and self._clock() + delay >= exchange.deadline:
                 raise self._too_late(exchange)
