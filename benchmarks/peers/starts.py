@@ -5,6 +5,7 @@ The processes alternate, and what the interpreter itself takes is subtracted.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -41,7 +42,9 @@ def imports(times: int) -> dict[str, list[float]]:
 
 def _cpu(code: str) -> float:
     program = f"{code}\nimport time; print(time.process_time() * 1e3)"
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=_environment(), check=True, capture_output=True, text=True
+    )
     return float(done.stdout.split()[-1])
 
 
@@ -59,6 +62,13 @@ def first_calls(names: Sequence[str], url: str, times: int) -> dict[str, list[tu
 
 def _first(name: str, url: str) -> tuple[float, float]:
     command = [sys.executable, "-m", "benchmarks.peers.first", name, url, str(time.monotonic_ns())]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    done = subprocess.run(
+        command, env=_environment(), check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     cpu, wall = map(float, done.stdout.split()[-2:])
     return cpu, wall
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which bytecode is kept: dialogkit runs from its sources, and has none of an installer."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

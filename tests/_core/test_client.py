@@ -112,6 +112,12 @@ def test_an_unsafe_base_url_is_refused(url: str, words: str) -> None:
     assert "pw" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", [5, ["https://toy.example"], b"https://toy.example"])
+def test_a_base_url_that_is_no_text_is_refused(url: Any) -> None:
+    with pytest.raises(ConfigurationError, match="https://"):
+        Toy(KEY, base_url=url)
+
+
 @pytest.mark.parametrize(
     "url", ["http://localhost:8080", "http://127.1.2.3", "http://[::1]:80", "https://toy.example/"]
 )

@@ -104,7 +104,7 @@ class Settings:
             if not (value is None and name == "deadline") and not is_positive(value):
                 raise ConfigurationError(f"{name} must be a positive number of seconds, not {value!r}")
         if not _is_plain(self.base_url):
-            _check_base_url(self.base_url, self.allow_insecure)
+            _check_base_url(str(self.base_url), self.allow_insecure)
 
     def limits_of(self, operation: Operation[Any]) -> tuple[RateLimit, ...]:
         """Return what the requests of `operation` are counted by: nothing, if it has neither credential nor limits."""
