@@ -70,5 +70,5 @@ def _first(name: str, url: str) -> tuple[float, float]:
 
 
 def _environment() -> dict[str, str]:
-    """Return an environment in which bytecode is kept: dialogkit runs from its sources, and has none of an installer."""
+    """Return an environment in which bytecode is kept: no installer has made it for sources that are edited."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

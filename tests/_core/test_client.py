@@ -6,6 +6,7 @@ import logging
 import pickle
 import traceback
 from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
 import httpx
 import pytest
