@@ -22,6 +22,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, cast, overload
 
 from dialogkit._core.binding import Method, derive
@@ -229,7 +230,7 @@ class Pager(Generic[T]):
         sent = self._keywords if position is None else {**self._keywords, **position.arguments}
         rows = _Identities(items)
         seen = self._style.before(sent) if position is None else position.seen
-        seen += len(items) if trail is None else trail.rows.lacks(items)
+        seen += len(items) if trail is None else trail.rows.lacks(rows)
         total = self._style.count(result)
         announced = _most(total, None if position is None else position.total)
         arguments = self._style.advance(Turn(sent, result, items, seen, announced))
@@ -272,7 +273,7 @@ class _Trail:
 
     def knows(self, rows: _Identities) -> bool:
         """Say whether all of these rows were on one of the two pages."""
-        return self.rows.all() >= rows.all() or self.marked_rows.all() >= rows.all()
+        return self.rows.all >= rows.all or self.marked_rows.all >= rows.all
 
     def extended(self, here: Mapping[str, Any], rows: _Identities) -> _Trail:
         """Return the way with one more page."""
@@ -284,23 +285,23 @@ class _Trail:
 class _Identities:
     """What tells the rows of a page from others, found when it is first asked for: most pages are the only ones."""
 
-    __slots__ = ("_found", "_rows")
-
     def __init__(self, rows: Iterable[object]) -> None:
         self._rows = tuple(rows)
-        self._found: frozenset[Hashable] | None = None
 
+    @cached_property
+    def each(self) -> list[Hashable]:
+        """The identity of each row; the rows are not held any longer."""
+        rows, self._rows = self._rows, ()
+        return list(map(_identity, rows))
+
+    @cached_property
     def all(self) -> frozenset[Hashable]:
-        """Return the identities; the rows are not held any longer."""
-        if self._found is None:
-            self._found = frozenset(map(_identity, self._rows))
-            self._rows = ()
-        return self._found
+        """The identities of all rows."""
+        return frozenset(self.each)
 
-    def lacks(self, rows: Iterable[object]) -> int:
+    def lacks(self, rows: _Identities) -> int:
         """Return how many of `rows` are not among these."""
-        known = self.all()
-        return sum(_identity(row) not in known for row in rows)
+        return sum(each not in self.all for each in rows.each)
 
 
 class _Pages(AsyncIterator[Page[T]]):

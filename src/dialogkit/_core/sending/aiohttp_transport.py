@@ -12,7 +12,7 @@ import math
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping
 from functools import lru_cache
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 import aiohttp
 import anyio
@@ -21,7 +21,7 @@ import yarl
 from aiohttp.connector import Connection as _Connection
 from multidict import CIMultiDict
 
-from dialogkit._core.sending.httpx_wire import DirectTransport, origin_and_target
+from dialogkit._core.sending.httpx_wire import DirectTransport, limits_of, origin_and_target
 from dialogkit._core.sending.messages import Answer, Request
 
 _MAX_CONNECTIONS: Final = 1000
@@ -62,7 +62,7 @@ class AiohttpTransport(DirectTransport):
 
     async def send(self, request: Request, *, timeout: float) -> Answer:  # noqa: ASYNC109 - for each step
         """Send `request`; the answer's body is not read yet."""
-        return _Answer(await self._sent(request, _all(timeout)))
+        return _Answer(await self._sent(request, limits_of(timeout)))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request that went through httpx's client."""
@@ -77,8 +77,7 @@ class AiohttpTransport(DirectTransport):
             headers,
             b"".join(stream) if isinstance(stream, httpx.ByteStream) else stream,
         )
-        timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
-        limits = _Limits(*(timeouts.get(name) for name in _Limits._fields))
+        limits: dict[str, float | None] = request.extensions.get("timeout", {})
         response = await self._sent(sent, limits, server_hostname=request.extensions.get("sni_hostname"))
         reason = (response.reason or "").encode("ascii", "replace")
         return httpx.Response(
@@ -95,7 +94,7 @@ class AiohttpTransport(DirectTransport):
             await session.close()
 
     async def _sent(
-        self, request: Request, limits: _Limits, *, server_hostname: str | None = None
+        self, request: Request, limits: Mapping[str, float | None], *, server_hostname: str | None = None
     ) -> aiohttp.ClientResponse:
         session = self._session or self._open()
         content = request.content
@@ -105,7 +104,7 @@ class AiohttpTransport(DirectTransport):
             # What fits into aiohttp's buffer cannot stall.
             if content is None or (isinstance(content, bytes) and len(content) <= _PIECE):
                 return await self._attempt(session, request, content or None, limits, server_hostname)
-            body = _Body(content, request.headers, limits.write)
+            body = _Body(content, request.headers, limits.get("write"))
             with body.stall:
                 return await self._attempt(session, request, body, limits, server_hostname)
             failure = httpx.WriteTimeout("The request's body was not taken in time.")
@@ -122,7 +121,7 @@ class AiohttpTransport(DirectTransport):
         session: aiohttp.ClientSession,
         request: Request,
         content: bytes | _Body | None,
-        limits: _Limits,
+        limits: Mapping[str, float | None],
         server_hostname: str | None,
     ) -> Awaitable[aiohttp.ClientResponse]:
         origin = request.origin
@@ -134,7 +133,7 @@ class AiohttpTransport(DirectTransport):
             data=content.pieces() if isinstance(content, _Body) else content,
             skip_auto_headers=_absent(request.headers, content or request.method != "GET"),
             allow_redirects=False,
-            timeout=_client_timeout(limits.connect, limits.read),
+            timeout=_client_timeout(limits.get("connect"), limits.get("read")),
             ssl=self._tls_context() if origin.scheme == "https" else True,
             server_hostname=server_hostname,
             proxy=self._proxy,
@@ -301,20 +300,6 @@ def _failure(exc: Exception, *, tunnelled: bool) -> httpx.TransportError:
     if tunnelled and isinstance(exc, (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
         return httpx.ProxyError("The proxy dropped the connection.")
     return httpx.WriteError("The request could not be sent.")
-
-
-class _Limits(NamedTuple):
-    """Seconds for each step, `None` for no limit, under httpx's names."""
-
-    connect: float | None
-    read: float | None
-    write: float | None
-
-
-@lru_cache(maxsize=64)
-def _all(timeout: float) -> _Limits:
-    limit = None if timeout == math.inf else timeout
-    return _Limits(limit, limit, limit)
 
 
 @lru_cache(maxsize=64)

@@ -15,7 +15,6 @@ from dialogkit._core.errors import InvalidArgumentError
 
 _Fields: TypeAlias = "dict[object, object]"
 _WHOLE: Final = (str, int, float, bytes, BaseModel, NoneType)
-_TEXT_OR_COUNT: Final = (str, int, NoneType)
 _AS_THEY_ARE: Final = frozenset({str, int, bool, NoneType})
 
 
@@ -69,8 +68,6 @@ def _plain(value: object) -> Any:
 
 def _not_finite(value: object) -> str | None:
     """Return the path to a number that is infinite or none, which would silently become null."""
-    if isinstance(value, _TEXT_OR_COUNT):  # first, since most are
-        return None
     if isinstance(value, float):
         return None if math.isfinite(value) else ""
     if isinstance(value, dict):

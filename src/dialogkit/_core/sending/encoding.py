@@ -272,16 +272,16 @@ def _headers(call: Call[Any], settings: Settings, kind: str | None, content: obj
     operation, options, platform = call.operation, call.options, settings.platform
     further = tuple(platform.headers.items()) if platform.headers else ()
     headers = dict(_fixed_headers(operation.id, operation.answer, further, platform.version_header, platform.version))
+    if options is not None and options.api_version is not None and platform.version_header is not None:
+        _add(headers, operation.id, {platform.version_header: options.api_version})
     if kind is not None:
         headers["content-type"] = kind
     if isinstance(content, BodyStream) and content.length is not None:
         headers["content-length"] = str(content.length)
     if call.headers or operation.headers is not None:
         _add(headers, operation.id, _header_arguments(call))
-    if options is not None:
-        if options.api_version is not None and platform.version_header is not None:
-            _add(headers, operation.id, {platform.version_header: options.api_version})
-        _add(headers, operation.id, options.headers or {})
+    if options is not None and options.headers is not None:
+        _add(headers, operation.id, options.headers)
     return headers
 
 

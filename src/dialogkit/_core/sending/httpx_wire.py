@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -73,13 +73,15 @@ async def send(client: httpx.AsyncClient, request: Request, *, timeout: float, a
         request.url,
         headers=[(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers.items()],
         content=request.content,
-        extensions={"timeout": _limits(timeout)},
+        extensions={"timeout": limits_of(timeout)},
     )
     auth = httpx.USE_CLIENT_DEFAULT if authenticated else None
     return HttpxAnswer(await client.send(sent, stream=True, auth=auth, follow_redirects=False))
 
 
 class HttpxAnswer(Answer):
+    """An answer that came through httpx."""
+
     __slots__ = ("_response",)
 
     def __init__(self, response: httpx.Response) -> None:
@@ -107,6 +109,7 @@ def _url(text: str) -> httpx.URL:
 
 
 @lru_cache(maxsize=64)
-def _limits(timeout: float) -> dict[str, float | None]:
+def limits_of(timeout: float) -> Mapping[str, float | None]:
+    """Return a timeout as httpx has it: for each step, `None` for no limit."""
     limit = None if timeout == math.inf else timeout
     return {"connect": limit, "read": limit, "write": limit, "pool": limit}

@@ -38,13 +38,15 @@ def path(operation: str, template: str, given: Mapping[str, Any]) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _path_names(template: str, given: tuple[str, ...]) -> list[str]:
+def _path_names(template: str, given: tuple[str, ...]) -> tuple[str, ...]:
     """Return the arguments that belong in a template: `{conversationId}` takes `conversation_id`."""
     placeholders = _template(template)[1::2]
     known = {name.replace("_", "").lower(): name for name in given}
     names = [known.pop(each.replace("_", "").replace("-", "").lower(), None) for each in placeholders]
     rest = iter(known.values())  # those that the document has renamed stand in their order
-    return [name if name is not None else next(rest, each) for name, each in zip(names, placeholders, strict=True)]
+    return tuple(
+        [name if name is not None else next(rest, each) for name, each in zip(names, placeholders, strict=True)]
+    )
 
 
 def checked_path(operation: str, text: object) -> str:
