@@ -142,7 +142,7 @@ async def create_thing(
 
 async def get_picture(client: Caller, thing_id: str, *, options: CallOptions | None = None) -> ByteStream:
     """Get a thing's picture."""
-    return await client.open(Call(GET_PICTURE, path={"thing_id": thing_id}, options=options))
+    return await client.call(Call(GET_PICTURE, path={"thing_id": thing_id}, options=options))
 
 
 class Things(Namespace):

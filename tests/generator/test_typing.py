@@ -30,9 +30,6 @@ class Namespace:
     async def call(self, call: Call[T], /) -> T:
         raise NotImplementedError
 
-    async def open(self, call: Call[ByteStream], /) -> ByteStream:
-        raise NotImplementedError
-
 
 class Pets(Namespace):
     search = pets.search_pets

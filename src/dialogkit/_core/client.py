@@ -49,7 +49,7 @@ from dialogkit._core.auth.bearer import Auth, BearerAuth, DrainableAuth
 from dialogkit._core.call import OMIT, Call, Caller, CallOptions, RetrySafety
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.events import DriftHandler, RateLimitHook, RequestHook, ResponseHook, RetryHook
-from dialogkit._core.files.downloads import ByteStream, Download
+from dialogkit._core.files.downloads import Download
 from dialogkit._core.http.urls import check_url
 from dialogkit._core.limits.memory import MemoryRateLimiter
 from dialogkit._core.limits.terms import RateLimit, RateLimiter
@@ -180,7 +180,7 @@ class BaseClient(Generic[OptionsT]):
         """
         operation = raw.operation_of(method, path, retry=retry, authenticated=authenticated)
         body = raw.body_of(json, content)
-        return await self._sender.send(
+        return await self._sender.call(
             Call(operation, query=query or {}, headers=headers or {}, body=body, options=options)
         )
 
@@ -199,12 +199,8 @@ class BaseClient(Generic[OptionsT]):
         return Download(partial(self._sender.fetch, url))
 
     def call(self, call: Call[T], /) -> Coroutine[Any, Any, T]:
-        """Send `call` and return its decoded result; generated functions use this."""
-        return self._sender.send(call)
-
-    def open(self, call: Call[ByteStream], /) -> Coroutine[Any, Any, ByteStream]:
-        """Send `call` and return its answer as an open stream; generated functions use this."""
-        return self._sender.open(call)
+        """Send `call` and return its result; generated functions use this."""
+        return self._sender.call(call)
 
     async def aclose(self) -> None:
         """Close the connection pool, once no token is being renewed; the client and its views cannot be used any more.
@@ -359,10 +355,6 @@ class Namespace:
     def call(self, call: Call[T], /) -> Coroutine[Any, Any, T]:
         """Send `call` through the client."""
         return self._client.call(call)
-
-    def open(self, call: Call[ByteStream], /) -> Coroutine[Any, Any, ByteStream]:
-        """Open `call` through the client."""
-        return self._client.open(call)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._client!r}>"

@@ -6,23 +6,13 @@ do better when the platform refuses them.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol, TypeVar, runtime_checkable
+from typing import NoReturn, Protocol, runtime_checkable
 
-from dialogkit._core.call import Call
+from dialogkit._core.call import Caller
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.support.secret import Secret
-
-T = TypeVar("T")
-
-
-class AuthClient(Protocol):
-    """The client that asks an `Auth` for headers, as far as the `Auth` may use it to get them."""
-
-    def send(self, call: Call[T], /) -> Coroutine[Any, Any, T]:
-        """Send `call` with the client's connections, limits, retries and hooks, and return its result."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +25,8 @@ class AuthContext:
     """The location that the call concerns, where the platform has locations."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """For `rejected`: the headers that the platform refused."""
-    client: AuthClient | None = field(default=None, repr=False, compare=False)
-    """The client that asks."""
+    client: Caller | None = field(default=None, repr=False, compare=False)
+    """The client that asks; an `Auth` may use its connections, limits, retries and hooks to get a token."""
 
 
 class Auth(Protocol):

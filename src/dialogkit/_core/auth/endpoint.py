@@ -9,9 +9,8 @@ from typing import Any, Final, cast
 
 from pydantic_core import from_json
 
-from dialogkit._core.auth.bearer import AuthClient
 from dialogkit._core.auth.tokens import Token, is_bearer
-from dialogkit._core.call import Call, CallOptions, Operation
+from dialogkit._core.call import Call, Caller, CallOptions, Operation
 from dialogkit._core.errors import (
     AmbiguousOutcomeError,
     APIStatusError,
@@ -172,7 +171,7 @@ class Endpoint:
         )
 
     async def ask(
-        self, client: AuthClient, form: Mapping[str, str | None], *, now: float, seconds: float
+        self, client: Caller, form: Mapping[str, str | None], *, now: float, seconds: float
     ) -> Grant | Failure:
         """Send a form.
 
@@ -185,7 +184,7 @@ class Endpoint:
         fields = {name: value for name, value in form.items() if value is not None}
         options = CallOptions(timeout=min(_ATTEMPT, seconds), deadline=seconds)
         try:
-            answer = await client.send(Call(self._operation, body=fields, options=options))
+            answer = await client.call(Call(self._operation, body=fields, options=options))
         except DialogkitError as exc:
             return _failure(exc, [value for name, value in fields.items() if name not in _OPEN])
         return _grant(answer, now)

@@ -9,10 +9,9 @@ from typing import Final, TypeAlias
 
 import anyio
 
-from dialogkit._core.auth.bearer import AuthClient
 from dialogkit._core.auth.endpoint import Account, Failure
 from dialogkit._core.auth.tokens import Token, TokenStore, is_same, lock_of
-from dialogkit._core.call import OMIT, Omit
+from dialogkit._core.call import OMIT, Caller, Omit
 from dialogkit._core.errors import DialogkitError
 from dialogkit._core.support.background import CancelledWorkError, Detached
 from dialogkit._core.support.callbacks import logger
@@ -36,12 +35,12 @@ class Demand:
     """A call that needs a token."""
 
     operation: str
-    client: AuthClient = field(repr=False)
+    client: Caller = field(repr=False)
     refused: str | None = field(default=None, repr=False)
     """An access token that will not do."""
 
 
-Renewal: TypeAlias = Callable[[Account, "Token | None", AuthClient], Awaitable["Token | Failure"]]
+Renewal: TypeAlias = Callable[[Account, "Token | None", Caller], Awaitable["Token | Failure"]]
 """Asks the platform for the next token after the given one."""
 
 

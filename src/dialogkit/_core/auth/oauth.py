@@ -8,23 +8,21 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn, TypeAlias
+from typing import ClassVar, Final, Literal, NoReturn, TypeAlias
 from urllib.parse import urlencode
 
 import anyio
 
-from dialogkit._core.auth.bearer import AuthClient, AuthContext
+from dialogkit._core.auth.bearer import AuthContext
 from dialogkit._core.auth.endpoint import Account, Endpoint, Failure, Grant, OAuthEndpoints
 from dialogkit._core.auth.keeper import Demand, Terms, TokenKeeper
 from dialogkit._core.auth.tokens import MemoryTokenStore, Token, TokenStore
+from dialogkit._core.call import Caller
 from dialogkit._core.errors import ConfigurationError, TokenError
 from dialogkit._core.http.urls import check_url
 from dialogkit._core.support.background import CancelledWorkError, Detached
 from dialogkit._core.support.checks import is_duration, is_positive
 from dialogkit._core.support.secret import Secret
-
-if TYPE_CHECKING:
-    from dialogkit._core.client import BaseClient
 
 UserType: TypeAlias = Literal["Location", "Company"]
 
@@ -151,7 +149,7 @@ class OAuth2:
 
     async def exchange(
         self,
-        client: BaseClient[Any],
+        client: Caller,
         *,
         code: str,
         redirect_uri: str | None = None,
@@ -175,7 +173,7 @@ class OAuth2:
         """
         form = self._form("authorization_code", self._user_type)
         form |= {"code": code, "redirect_uri": redirect_uri, "code_verifier": code_verifier}
-        work = Detached(lambda: self._exchange(client._sender, form, location_id))  # noqa: SLF001 - of this package
+        work = Detached(lambda: self._exchange(client, form, location_id))
         try:
             outcome = await work.result()
         except CancelledWorkError:
@@ -233,9 +231,7 @@ class OAuth2:
             keeper = self._keepers[account.key] = TokenKeeper(account, self._terms)
         return keeper
 
-    async def _exchange(
-        self, client: AuthClient, form: dict[str, str | None], location_id: str | None
-    ) -> Token | Failure:
+    async def _exchange(self, client: Caller, form: dict[str, str | None], location_id: str | None) -> Token | Failure:
         grant = await self._ask(self._token, client, form)
         if isinstance(grant, Failure):
             return grant
@@ -246,7 +242,7 @@ class OAuth2:
         await self._keeper(Account(location, None if location else token.company_id)).receive(token)
         return token
 
-    async def _renew(self, account: Account, old: Token | None, client: AuthClient) -> Token | Failure:
+    async def _renew(self, account: Account, old: Token | None, client: Caller) -> Token | Failure:
         """Ask for the token that comes after `old`."""
         if old is not None and old.refresh_token is not None:
             form = self._form("refresh_token", "Location" if account.location_id else "Company")
@@ -270,7 +266,7 @@ class OAuth2:
             return Failure(reason="the token endpoint gave a token for another account")
         return token
 
-    async def _ask(self, endpoint: Endpoint, client: AuthClient, form: dict[str, str | None]) -> Grant | Failure:
+    async def _ask(self, endpoint: Endpoint, client: Caller, form: dict[str, str | None]) -> Grant | Failure:
         return await endpoint.ask(client, form, now=self._terms.clock(), seconds=self._terms.refresh_timeout)
 
     def _form(self, grant_type: str, user_type: UserType) -> dict[str, str | None]:

@@ -130,21 +130,15 @@ class Sender:
         self._clock = clock
         self._sleep = sleep
 
-    async def send(self, call: Call[T]) -> T:
+    async def call(self, call: Call[T], /) -> T:
         """Send `call` and return its decoded result.
 
-        Raises:
-            DialogkitError: See `dialogkit._core.errors`.
-        """
-        return cast("T", await self._within_deadline(call, encode(call, self._settings), self._result))
-
-    async def open(self, call: Call[ByteStream]) -> ByteStream:
-        """Send `call` and return its answer once it begins; the deadline covers the time until then.
+        An answer of bytes is returned open, once it begins; the deadline covers the time until then.
 
         Raises:
             DialogkitError: See `dialogkit._core.errors`.
         """
-        return await self._within_deadline(call, encode(call, self._settings), self._stream)
+        return cast("T", await self._within_deadline(call, encode(call, self._settings)))
 
     async def fetch(self, url: str) -> ByteStream:
         """Send a GET to a complete URL, without credential, version or limits, and return its answer as it begins.
@@ -153,24 +147,22 @@ class Sender:
             DialogkitError: See `dialogkit._core.errors`.
         """
         encoded = encode_link(url, allow_insecure=self._settings.allow_insecure)
-        return await self._within_deadline(Call(encoded.operation), encoded, self._stream)
+        return cast("ByteStream", await self._within_deadline(Call(encoded.operation), encoded))
 
-    async def _within_deadline(
-        self, call: Call[Any], encoded: Encoded, finish: Callable[[_Exchange, Answer], Awaitable[T]]
-    ) -> T:
+    async def _within_deadline(self, call: Call[Any], encoded: Encoded) -> Any:
         if self._connection.closed:
             raise ConfigurationError(f"{call.operation.id}: this client is closed. Nothing was sent; make a new one.")
         exchange = _Exchange(call, encoded, self._clock(), self._settings)
         if exchange.deadline is None:
-            return await self._attempts(exchange, finish)
+            return await self._attempts(exchange)
         with anyio.move_on_after(exchange.deadline - exchange.started):
-            return await self._attempts(exchange, finish)
+            return await self._attempts(exchange)
         raise self._too_late(exchange)
 
-    async def _attempts(self, exchange: _Exchange, finish: Callable[[_Exchange, Answer], Awaitable[T]]) -> T:
+    async def _attempts(self, exchange: _Exchange) -> Any:
         settings = self._settings
         while True:
-            answer = await self._attempt(exchange, finish)
+            answer = await self._attempt(exchange)
             strain = answer.strain if isinstance(answer, Setback) else 0.0
             if not strain:
                 settings.quota.answered(exchange.borrowed)
@@ -192,7 +184,7 @@ class Sender:
             if delay > 0:
                 await self._sleep(delay)
 
-    async def _attempt(self, exchange: _Exchange, finish: Callable[[_Exchange, Answer], Awaitable[T]]) -> T | Setback:
+    async def _attempt(self, exchange: _Exchange) -> Any:
         """Send the request once; return the result, or what came in its way."""
         request = await self._authenticated(exchange)
         try:
@@ -200,7 +192,7 @@ class Sender:
             if exchange.watched is not None or self._settings.platform.deprecation_header is not None:
                 await self._announce(exchange, answer)
             if answer.is_success:
-                return await finish(exchange, answer)
+                return await self._result(exchange, answer)
             return await self._refused(exchange, request, answer)
         except TransportFailure as exc:
             failure = exc
@@ -290,7 +282,10 @@ class Sender:
         return content
 
     async def _result(self, exchange: _Exchange, answer: Answer) -> Any:
-        """Read an answer and decode it."""
+        """Read an answer and decode it; one of bytes is handed on as it begins."""
+        if exchange.call.operation.answer == "bytes":
+            info = self._info(exchange, answer)
+            return ByteStream(answer, self._connection, info, exchange.call.on_progress, operation=exchange.name)
         content = await self._read(exchange, answer)
         info = self._info(exchange, answer, content)
         operation = exchange.call.operation
@@ -304,10 +299,6 @@ class Sender:
         if operation.answer == "raw":
             return APIResponse(info, content)
         return APIResponse(info, content).text if operation.answer == "text" else None
-
-    async def _stream(self, exchange: _Exchange, answer: Answer) -> ByteStream:
-        info = self._info(exchange, answer)
-        return ByteStream(answer, self._connection, info, exchange.call.on_progress, operation=exchange.name)
 
     def _info(self, exchange: _Exchange, answer: Answer, content: bytes = b"") -> ResponseInfo:
         return ResponseInfo(

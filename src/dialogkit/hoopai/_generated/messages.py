@@ -782,7 +782,7 @@ async def get_message_recording(
     `GET /conversations/messages/{messageId}/locations/{locationId}/recording`. Scope: conversations/message.readonly.
     Safe to repeat: it changes nothing. Source: HoopAI Conversations API reference.
     """
-    return await client.open(
+    return await client.call(
         Call(
             GET_MESSAGE_RECORDING,
             path={"message_id": message_id, "location_id": location_id},
