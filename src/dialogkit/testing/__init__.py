@@ -1,5 +1,14 @@
 """A stand-in for the platform, on loopback, for the demo and for the tests of whoever uses dialogkit.
 
+The rooms, and who may know whom (each knows those below it, and no other of its own line):
+
+    sandbox, signer, pytest_plugin, __main__     what users hold in their hands; platforms: the list of platforms
+    serving                                      the way of a request, and of what a fault makes of it
+    faults | hoopai, hoverbot, convoai           what can go wrong | all there is about each platform
+    engine                                       serves any OpenAPI document
+    hooks                                        delivers events to whoever is registered
+    errors
+
 It needs the extra `testing`: `pip install 'dialogkit[testing]'`; `WebhookSigner` needs `webhooks`. Nothing is imported
 before it is used.
 """
@@ -10,14 +19,15 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from dialogkit.testing import faults
-    from dialogkit.testing.deliveries import Attempt, Delivery
     from dialogkit.testing.errors import SandboxError
-    from dialogkit.testing.injection import Injection
-    from dialogkit.testing.limits import Tier
-    from dialogkit.testing.log import LoggedRequest
+    from dialogkit.testing.hooks.deliveries import Attempt, Delivery
+    from dialogkit.testing.hooks.signer import SignedWebhook
+    from dialogkit.testing.hooks.webhooks import Registration
+    from dialogkit.testing.platforms import Tier
     from dialogkit.testing.sandbox import Sandbox
-    from dialogkit.testing.signer import SignedWebhook, WebhookSigner
-    from dialogkit.testing.webhooks import Registration
+    from dialogkit.testing.serving.injection import Injection
+    from dialogkit.testing.serving.log import LoggedRequest
+    from dialogkit.testing.signer import WebhookSigner
 
 __all__ = [
     "Attempt",
@@ -34,15 +44,15 @@ __all__ = [
 ]
 
 _HOME: Final = {
-    "Attempt": "dialogkit.testing.deliveries",
-    "Delivery": "dialogkit.testing.deliveries",
-    "Injection": "dialogkit.testing.injection",
-    "LoggedRequest": "dialogkit.testing.log",
-    "Registration": "dialogkit.testing.webhooks",
+    "Attempt": "dialogkit.testing.hooks.deliveries",
+    "Delivery": "dialogkit.testing.hooks.deliveries",
+    "Injection": "dialogkit.testing.serving.injection",
+    "LoggedRequest": "dialogkit.testing.serving.log",
+    "Registration": "dialogkit.testing.hooks.webhooks",
     "Sandbox": "dialogkit.testing.sandbox",
     "SandboxError": "dialogkit.testing.errors",
-    "SignedWebhook": "dialogkit.testing.signer",
-    "Tier": "dialogkit.testing.limits",
+    "SignedWebhook": "dialogkit.testing.hooks.signer",
+    "Tier": "dialogkit.testing.platforms",
     "WebhookSigner": "dialogkit.testing.signer",
     "faults": "dialogkit.testing.faults",
 }
