@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from typing_extensions import assert_type
 
 from dialogkit._core.call import Call
-from dialogkit._core.downloads import ByteStream
+from dialogkit._core.files.downloads import ByteStream
 from zoo_sdk import collections, files, models, pets, rules
 
 T = TypeVar("T")
@@ -28,9 +28,6 @@ T = TypeVar("T")
 
 class Namespace:
     async def call(self, call: Call[T], /) -> T:
-        raise NotImplementedError
-
-    async def open(self, call: Call[ByteStream], /) -> ByteStream:
         raise NotImplementedError
 
 

@@ -1,74 +1,85 @@
-"""The rooms of the sandbox: who may import whom, lazily or for types only, too, and that no circle is left."""
+"""The rooms of the sandbox: who may import whom, lazily or for types only, too, and what others use of each."""
 
 from __future__ import annotations
 
 import ast
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2] / "src" / "dialogkit" / "testing"
+import dialogkit.testing
+from tests.support.house import SOURCE, Import, all_imports, arrows, circles, modules, room_of
+
+HERE = "dialogkit.testing"
+ROOT = SOURCE / "testing"
+OPEN = frozenset({"__init__", "__main__"})
+"""These may know all: the public names, and the command that is made of them."""
 PLATFORMS = frozenset({"hoopai", "hoverbot", "convoai"})
-FLOORS = (
-    {"errors", "token_store_contract"},
-    {"hooks"},
-    {"engine"},
-    {"faults", *PLATFORMS},
-    {"platforms", "serving"},
-    {"sandbox", "signer"},
-    {"__init__", "__main__", "pytest_plugin"},
-)
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT or path.stem != "__init__")
+FOLDERS = ("engine", "hooks", "hoopai", "serving")
 
 
-def room(path: Path) -> str:
-    return path.relative_to(ROOT).with_suffix("").parts[0]
+@cache
+def imports() -> list[Import]:
+    return [each for each in all_imports(modules()) if room(each) is not None]
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """Return the rooms of the sandbox that a file imports from; `__init__` for its public names."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path.name} imports relatively"
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for name in names:
-            if name.startswith("dialogkit.testing"):
-                first = name.removeprefix("dialogkit.testing").split(".")[1:2]
-                found.add(first[0] if first and first[0] in FLOOR else "__init__")
-    return found
+def room(each: Import) -> str | None:
+    """Return the room that an import is made in, unless that may know all."""
+    own = room_of(each.importer, within=HERE)
+    return None if own in OPEN else own
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_room_imports_from_lower_floors_only(path: Path) -> None:
-    own = room(path)
-    above = {each for each in imported_rooms(path) - {own} if FLOOR[each] >= FLOOR[own]}
-    # What users hold in their hands may use the public names, which load nothing before they are used.
-    allowed = {"__init__"} if own in FLOORS[-1] else set[str]()
-    assert above <= allowed, f"{own} may not know {', '.join(sorted(above - allowed))}"
+def plan() -> dict[str, int]:
+    """Return the rooms with their floors, as the map on the wall says."""
+    lines = re.findall(r"^ +(\d) +(\w+) {2,}\S", dialogkit.testing.__doc__ or "", re.MULTILINE)
+    return {name: int(floor) for floor, name in lines}
 
 
-def test_every_room_has_a_floor_and_says_what_it_is_for() -> None:
-    assert {room(path) for path in FILES} == FLOOR.keys() - {"__init__"}
-    for path in FILES:
-        if path.stem == "__init__" or path.parent == ROOT:
-            assert ast.get_docstring(ast.parse(path.read_text())), f"{path.relative_to(ROOT)} says nothing"
+def test_the_map_shows_every_room() -> None:
+    rooms = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert plan().keys() == rooms - OPEN
 
 
-def test_only_the_list_of_platforms_and_what_is_hoopai_s_name_a_platform() -> None:
+def test_imports_lead_downstairs() -> None:
+    floor = plan()
+    wrong = [
+        each
+        for each in imports()
+        if (other := room_of(each.module, each.name, HERE)) in floor
+        and other != (own := room(each))
+        and floor[other or ""] >= floor[own or ""]
+    ]
+    assert not wrong
+
+
+def test_rooms_form_no_circle() -> None:
+    assert circles(arrows(imports(), HERE)) == []
+
+
+def test_only_the_sandbox_knows_a_platform_by_name_and_that_is_hoopai() -> None:
     knowing = {
-        str(path.relative_to(ROOT)): named
-        for path in FILES
-        if room(path) not in PLATFORMS and (named := imported_rooms(path) & PLATFORMS)
+        (room(each), other)
+        for each in imports()
+        if (other := room_of(each.module, each.name, HERE)) in PLATFORMS and other != room(each)
     }
-    assert knowing == {"sandbox.py": {"hoopai"}}, "for its conveniences; `platforms` names modules, and imports none"
+    assert knowing == {("sandbox", "hoopai")}, "for its conveniences; `platforms` names modules, and imports none"
+
+
+def used_of(name: str) -> set[str]:
+    """Return what is used of a room outside it, the public names included."""
+    found = [each for each in all_imports(modules()) if room_of(each.module, each.name, HERE) == name]
+    return {each.name for each in found if each.importer == HERE or room(each) not in {None, name}}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_outside_a_room_only_its_public_names_are_used(name: str) -> None:
+    said = ast.get_docstring(ast.parse((ROOT / name / "__init__.py").read_text())) or ""
+    listed = {each for part in re.findall(r"Others use: ([^.]+)\.", said) for each in re.findall(r"`(\w+)`", part)}
+    assert used_of(name) == listed
 
 
 def test_no_folder_is_crowded() -> None:
-    for folder in {path.parent for path in FILES}:
+    for folder in {Path(path).parent for path in ROOT.rglob("*.py")}:
         assert len(list(folder.glob("*.py"))) <= 25, f"{folder.relative_to(ROOT)} is crowded"

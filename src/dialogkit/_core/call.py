@@ -12,12 +12,10 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from dialogkit._core.lazy import LazyModule
+from dialogkit._core.support.lazy import LazyModule
 
 if TYPE_CHECKING:
     import pydantic
-
-    from dialogkit._core.downloads import ByteStream
 else:
     pydantic = LazyModule("pydantic")
 
@@ -145,9 +143,8 @@ class Caller(Protocol):
     """What generated functions need: something that turns a call into its result."""
 
     def call(self, call: Call[T], /) -> Coroutine[Any, Any, T]:
-        """Send `call` and return its decoded result."""
-        ...
+        """Send `call` and return its decoded result.
 
-    def open(self, call: Call[ByteStream], /) -> Coroutine[Any, Any, ByteStream]:
-        """Send `call` and return its answer as an open stream of bytes, which the caller closes."""
+        Where the operation's answer is bytes, that is the answer as an open stream, which the caller closes.
+        """
         ...

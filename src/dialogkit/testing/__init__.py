@@ -1,13 +1,21 @@
 """A stand-in for the platform, on loopback, for the demo and for the tests of whoever uses dialogkit.
 
-The rooms, and who may know whom (each knows those below it, and no other of its own line):
+The map. A room imports from lower floors only, types and lazy imports counted; outside a room, only what its docstring
+names is used. `tests/testing/test_house_of_the_sandbox.py` reads this page.
 
-    sandbox, signer, pytest_plugin, __main__     what users hold in their hands; platforms: the list of platforms
-    serving                                      the way of a request, and of what a fault makes of it
-    faults | hoopai, hoverbot, convoai           what can go wrong | all there is about each platform
-    engine                                       serves any OpenAPI document
-    hooks                                        delivers events to whoever is registered
-    errors
+    7  pytest_plugin         the fixture `dialogkit_sandbox`
+    6  sandbox               `Sandbox`, as users hold it in their hands
+    6  signer                `WebhookSigner`, likewise
+    5  serving               the way of a request, and of what a fault makes of it
+    5  platforms             the list of platforms: the one place where a new one is named
+    4  faults                what can go wrong
+    4  hoopai                all there is about HoopAI: handlers, limits, bodies of errors, events, seeds
+    4  hoverbot              the same of HoverBot
+    4  convoai               the same of ConvoAI
+    3  engine                serves any OpenAPI document, and knows no platform
+    2  hooks                 events on their way to whoever is registered
+    1  errors                what the sandbox itself raises
+    1  token_store_contract  tests for token stores, which need no sandbox
 
 It needs the extra `testing`: `pip install 'dialogkit[testing]'`; `WebhookSigner` needs `webhooks`. Nothing is imported
 before it is used.

@@ -7,12 +7,12 @@ import anyio
 import httpx
 import pytest
 
+from dialogkit._core.auth.bearer import AuthContext, BearerAuth
 from dialogkit._core.call import CallOptions
 from dialogkit._core.errors import DeadlineExceededError, InvalidArgumentError, RateLimitWaitError
-from dialogkit._core.sending.auth import AuthContext, BearerAuth
-from dialogkit._core.sending.rate_limit import RateLimit
+from dialogkit._core.limits.terms import RateLimit
 from dialogkit._core.sending.sender import Sender
-from tests._core.sending.answers import Platform, client_of, hang, ok
+from tests._core.answers import Platform, client_of, hang, ok
 from tests._core.toy import KEY, ToyOptions, toy
 
 
@@ -90,10 +90,10 @@ async def test_the_call_wins_over_the_view_and_the_view_over_the_client(
     seen: list[tuple[float, float | None]] = []
 
     class Watching(Sender):
-        async def _attempts(self, exchange: Any, finish: Any) -> Any:
+        async def _attempts(self, exchange: Any) -> Any:
             left = exchange.deadline and exchange.deadline - exchange.started
             seen.append((exchange.timeout, left and round(left, 6)))
-            return await super()._attempts(exchange, finish)
+            return await super()._attempts(exchange)
 
     client = toy(Platform(ok()), **own).with_options(**view)
     client._sender = Watching(client._settings, client._connection)

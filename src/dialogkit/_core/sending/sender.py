@@ -9,26 +9,34 @@ from typing import Any, Final, TypeVar, cast
 
 import anyio
 
+from dialogkit._core.auth.bearer import AuthContext
 from dialogkit._core.call import Call, CallOptions
-from dialogkit._core.decoding import decode
-from dialogkit._core.downloads import ByteStream
+from dialogkit._core.codec.arguments import invalid
+from dialogkit._core.codec.decoding import decode
+from dialogkit._core.codec.models import attach_info
 from dialogkit._core.errors import (
     ConfigurationError,
     DeadlineExceededError,
     DialogkitError,
     RateLimitWaitError,
 )
-from dialogkit._core.models import attach_info
+from dialogkit._core.files.downloads import ByteStream
+from dialogkit._core.http.messages import Answer, Request
+from dialogkit._core.http.pool import Connection, TransportFailure
+from dialogkit._core.limits.terms import Allowance, Permit, RateLimit, RateLimiter
+from dialogkit._core.observing.logs import secrets_of
+from dialogkit._core.observing.watch import Attempt
 from dialogkit._core.response import APIResponse, ResponseInfo
-from dialogkit._core.sending.arguments import invalid
-from dialogkit._core.sending.auth import AuthContext
-from dialogkit._core.sending.checks import is_positive
 from dialogkit._core.sending.encoding import Encoded, encode, encode_link
-from dialogkit._core.sending.failures import Refusal, request_id_of, retry_after_of, status_error
-from dialogkit._core.sending.logs import secrets_of
-from dialogkit._core.sending.messages import Answer, Request
-from dialogkit._core.sending.outcomes import silence_error, too_late_error, wait_error
-from dialogkit._core.sending.rate_limit import Allowance, Permit, RateLimit, RateLimiter
+from dialogkit._core.sending.errors import (
+    Refusal,
+    request_id_of,
+    retry_after_of,
+    silence_error,
+    status_error,
+    too_late_error,
+    wait_error,
+)
 from dialogkit._core.sending.retry import (
     STRAIN,
     TIMEOUT_STRAIN,
@@ -38,8 +46,7 @@ from dialogkit._core.sending.retry import (
     strain_of,
 )
 from dialogkit._core.sending.settings import Settings
-from dialogkit._core.sending.transport import Connection, TransportFailure
-from dialogkit._core.sending.watch import Attempt
+from dialogkit._core.support.checks import is_positive
 
 T = TypeVar("T")
 
@@ -123,21 +130,15 @@ class Sender:
         self._clock = clock
         self._sleep = sleep
 
-    async def send(self, call: Call[T]) -> T:
+    async def call(self, call: Call[T], /) -> T:
         """Send `call` and return its decoded result.
 
-        Raises:
-            DialogkitError: See `dialogkit._core.errors`.
-        """
-        return cast("T", await self._within_deadline(call, encode(call, self._settings), self._result))
-
-    async def open(self, call: Call[ByteStream]) -> ByteStream:
-        """Send `call` and return its answer once it begins; the deadline covers the time until then.
+        An answer of bytes is returned open, once it begins; the deadline covers the time until then.
 
         Raises:
             DialogkitError: See `dialogkit._core.errors`.
         """
-        return await self._within_deadline(call, encode(call, self._settings), self._stream)
+        return cast("T", await self._within_deadline(call, encode(call, self._settings)))
 
     async def fetch(self, url: str) -> ByteStream:
         """Send a GET to a complete URL, without credential, version or limits, and return its answer as it begins.
@@ -146,24 +147,22 @@ class Sender:
             DialogkitError: See `dialogkit._core.errors`.
         """
         encoded = encode_link(url, allow_insecure=self._settings.allow_insecure)
-        return await self._within_deadline(Call(encoded.operation), encoded, self._stream)
+        return cast("ByteStream", await self._within_deadline(Call(encoded.operation), encoded))
 
-    async def _within_deadline(
-        self, call: Call[Any], encoded: Encoded, finish: Callable[[_Exchange, Answer], Awaitable[T]]
-    ) -> T:
+    async def _within_deadline(self, call: Call[Any], encoded: Encoded) -> Any:
         if self._connection.closed:
             raise ConfigurationError(f"{call.operation.id}: this client is closed. Nothing was sent; make a new one.")
         exchange = _Exchange(call, encoded, self._clock(), self._settings)
         if exchange.deadline is None:
-            return await self._attempts(exchange, finish)
+            return await self._attempts(exchange)
         with anyio.move_on_after(exchange.deadline - exchange.started):
-            return await self._attempts(exchange, finish)
+            return await self._attempts(exchange)
         raise self._too_late(exchange)
 
-    async def _attempts(self, exchange: _Exchange, finish: Callable[[_Exchange, Answer], Awaitable[T]]) -> T:
+    async def _attempts(self, exchange: _Exchange) -> Any:
         settings = self._settings
         while True:
-            answer = await self._attempt(exchange, finish)
+            answer = await self._attempt(exchange)
             strain = answer.strain if isinstance(answer, Setback) else 0.0
             if not strain:
                 settings.quota.answered(exchange.borrowed)
@@ -185,7 +184,7 @@ class Sender:
             if delay > 0:
                 await self._sleep(delay)
 
-    async def _attempt(self, exchange: _Exchange, finish: Callable[[_Exchange, Answer], Awaitable[T]]) -> T | Setback:
+    async def _attempt(self, exchange: _Exchange) -> Any:
         """Send the request once; return the result, or what came in its way."""
         request = await self._authenticated(exchange)
         try:
@@ -193,7 +192,7 @@ class Sender:
             if exchange.watched is not None or self._settings.platform.deprecation_header is not None:
                 await self._announce(exchange, answer)
             if answer.is_success:
-                return await finish(exchange, answer)
+                return await self._result(exchange, answer)
             return await self._refused(exchange, request, answer)
         except TransportFailure as exc:
             failure = exc
@@ -283,7 +282,10 @@ class Sender:
         return content
 
     async def _result(self, exchange: _Exchange, answer: Answer) -> Any:
-        """Read an answer and decode it."""
+        """Read an answer and decode it; one of bytes is handed on as it begins."""
+        if exchange.call.operation.answer == "bytes":
+            info = self._info(exchange, answer)
+            return ByteStream(answer, self._connection, info, exchange.call.on_progress, operation=exchange.name)
         content = await self._read(exchange, answer)
         info = self._info(exchange, answer, content)
         operation = exchange.call.operation
@@ -297,10 +299,6 @@ class Sender:
         if operation.answer == "raw":
             return APIResponse(info, content)
         return APIResponse(info, content).text if operation.answer == "text" else None
-
-    async def _stream(self, exchange: _Exchange, answer: Answer) -> ByteStream:
-        info = self._info(exchange, answer)
-        return ByteStream(answer, self._connection, info, exchange.call.on_progress, operation=exchange.name)
 
     def _info(self, exchange: _Exchange, answer: Answer, content: bytes = b"") -> ResponseInfo:
         return ResponseInfo(

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dialogkit._core.call import OMIT, Call, Caller, CallOptions, Omit, Operation, Progress
-from dialogkit._core.downloads import ByteStream
-from dialogkit._core.lazy import LazyModule
-from dialogkit._core.uploads import FileInput
+from dialogkit._core.files.downloads import ByteStream
+from dialogkit._core.files.uploads import FileInput
+from dialogkit._core.support.lazy import LazyModule
 
 if TYPE_CHECKING:
     from . import models
@@ -782,7 +782,7 @@ async def get_message_recording(
     `GET /conversations/messages/{messageId}/locations/{locationId}/recording`. Scope: conversations/message.readonly.
     Safe to repeat: it changes nothing. Source: HoopAI Conversations API reference.
     """
-    return await client.open(
+    return await client.call(
         Call(
             GET_MESSAGE_RECORDING,
             path={"message_id": message_id, "location_id": location_id},

@@ -1,6 +1,6 @@
 """All there is about HoopAI in the sandbox: handlers, limits, bodies of errors, events, seeds, conveniences.
 
-It may know `engine` and `hooks`, and no other platform.
+It may know `engine` and `hooks`, and no other platform; `platform.PLATFORM` says what it is.
 
-Others use: of `platform`, `PLATFORM`; of `conveniences`, `Conveniences`; of `state`, `HoopAIState`.
+Others use: `Conveniences`, `HoopAIState`.
 """

@@ -1,7 +1,6 @@
-"""Serving: the way of a request from the socket through the engine to its answer, with the faults that it meets.
+"""The way of a request from the socket through the engine to its answer, with the fault that it meets.
 
-It may know `engine`, `hooks`, `faults` and `errors`, and is handed a `Platform`; it knows none by name.
+It knows no platform by name: it is handed one.
 
-Others use: of `app`, `SandboxApp` and `Settings`; of `server`, `ServerThread` and `ServerError`; of `log`,
-`LoggedRequest`; of `injection`, `Injection`.
+Others use: `Injection`, `LoggedRequest`, `SandboxApp`, `ServerError`, `ServerThread`, `Settings`.
 """
