@@ -91,7 +91,7 @@ class _Exchange:
         return {
             "operation": self.call.operation,
             "attempt": self.attempts,
-            "location_id": self.encoded.location_id,
+            "location_id": self.encoded.account,
         }
 
     def __repr__(self) -> str:
@@ -199,7 +199,7 @@ class Sender:
     async def _authenticated(self, exchange: _Exchange) -> Request:
         if not exchange.call.operation.authenticated:
             return exchange.encoded.request({})
-        context = AuthContext(operation=exchange.name, location_id=exchange.encoded.location_id, client=self)
+        context = AuthContext(operation=exchange.name, location_id=exchange.encoded.account, client=self)
         return exchange.encoded.request(await self._settings.auth.headers(context))
 
     async def _transmit(self, exchange: _Exchange, request: Request) -> Answer:
@@ -227,7 +227,7 @@ class Sender:
     async def _permit(self, exchange: _Exchange, limiter: RateLimiter, limits: tuple[RateLimit, ...]) -> Permit:
         operation = exchange.call.operation
         # Without a credential nobody can tell for which location a request is.
-        named = (self._settings.auth.identity, exchange.encoded.location_id or "")
+        named = (self._settings.auth.identity, exchange.encoded.account or "")
         key = (self._settings.platform.name, *(named if operation.authenticated else ("", "")))
         left = None if exchange.deadline is None else max(exchange.deadline - self._clock(), 0.0)
         try:
@@ -246,7 +246,7 @@ class Sender:
         exchange.watched = None
         if watch.wanted:
             exchange.watched = await watch.sending(
-                call.operation, request, attempt=exchange.attempts + 1, location_id=exchange.encoded.location_id
+                call.operation, request, attempt=exchange.attempts + 1, location_id=exchange.encoded.account
             )
         exchange.attempts += 1
         sent_before, exchange.sent = exchange.sent, True  # until it is known better: a deadline may strike meanwhile
@@ -336,7 +336,7 @@ class Sender:
         authorization = request.headers.get("authorization")
         context = AuthContext(
             operation=exchange.name,
-            location_id=exchange.encoded.location_id,
+            location_id=exchange.encoded.account,
             headers={} if authorization is None else {"Authorization": authorization},
             client=self,
         )
