@@ -7,7 +7,7 @@ import re
 
 from pydantic.alias_generators import to_camel
 
-from dialogkit._core.models import Model
+from dialogkit._core.codec.models import Model
 
 _WORD = re.compile(r"[A-Z]+(?=s(?![a-z]))s|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+|[0-9]+")
 RESERVED_ARGUMENTS = frozenset({"client", "resume", "on_progress", "options"})

@@ -1,22 +1,25 @@
-"""The house rules that a machine can check: who may import whom, how large a room may be, what is public."""
+"""The house rules that a machine can check: who may import whom, who knows what, what is public."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import pickle
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 import dialogkit
+import dialogkit._core
 from dialogkit._core import errors
+from tests.support.house import SOURCE, Import, all_imports, arrows, circles, lazily_imported, modules, room_of
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCE = ROOT / "src" / "dialogkit"
 PLATFORMS = {path.stem for path in (ROOT / "openapi").glob("*.yaml")}  # so the rules hold for the next one, too
 HAND_WRITTEN = sorted(
     path
@@ -24,19 +27,6 @@ HAND_WRITTEN = sorted(
     for path in folder.rglob("*.py")
     if "_generated" not in path.parts
 )
-
-
-def imports(path: Path) -> Iterator[str]:
-    """Yield the dotted names of the dialogkit modules that a file imports, also lazily or for types only."""
-    package = ["dialogkit", *path.relative_to(SOURCE).parent.parts]
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith("dialogkit"))
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            name = ".".join([*base, *([node.module] if node.module else [])])
-            if name.startswith("dialogkit"):
-                yield from (f"{name}.{alias.name}" for alias in node.names)
 
 
 def room(path: Path) -> str:
@@ -62,7 +52,8 @@ def may_import(path: Path, imported: str) -> bool:
 
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
 def test_rooms_know_only_whom_they_may(path: Path) -> None:
-    wrong = [name for name in imports(path) if not may_import(path, name)]
+    found = ((each.module, each.name) for each in house()[1] if house()[0][each.importer] == path)
+    wrong = [name for pair in found if not may_import(path, name := ".".join(pair))]
     assert not wrong, f"{path.relative_to(ROOT)} may not import {', '.join(wrong)}"
 
 
@@ -108,47 +99,141 @@ def test_a_client_brings_along_neither_another_platform_nor_its_own_models() -> 
     ]
 
 
-def module_name(path: Path) -> str:
-    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+@cache
+def house() -> tuple[dict[str, Path], list[Import]]:
+    files = modules()
+    return files, all_imports(files)
+
+
+def plan() -> dict[str, int]:
+    """Return the rooms of `_core` with their floors, as the map on its wall says."""
+    lines = re.findall(r"^ +(\d) +(\w+) {2,}\S", dialogkit._core.__doc__ or "", re.MULTILINE)
+    return {room: int(floor) for floor, room in lines}
+
+
+def test_the_map_shows_every_room() -> None:
+    core = SOURCE / "_core"
+    rooms = {path.stem for path in core.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert plan().keys() == rooms - {"__init__"}
+
+
+def test_the_plan_on_the_wall_is_the_map() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    drawn = {
+        room: int(floor)
+        for floor, rooms in re.findall(r"^ +(\d)((?: +[a-z]+)+)$", text, re.MULTILINE)
+        for room in rooms.split()
+    }
+    assert drawn == plan()
+    rows = "".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE))
+    assert set(re.findall(r"`(\w+)`", rows)) >= plan().keys(), "each room has its two lines: may, may not"
+
+
+def test_links_between_our_pages_lead_somewhere() -> None:
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "openapi" / "README.md"):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}, which is not there"
+
+
+def upstairs(found: list[Import], floor: Mapping[str, int]) -> list[Import]:
+    """Return the imports that do not lead to a lower floor."""
+    return [
+        each
+        for each in found
+        if (own := room_of(each.importer)) is not None
+        and (other := room_of(each.module, each.name)) is not None
+        and own != other
+        and floor[other] >= floor[own]
+    ]
+
+
+def test_imports_lead_downstairs() -> None:
+    assert not upstairs(house()[1], plan())
+
+
+@pytest.mark.parametrize(
+    ("importer", "module", "name"),
+    [
+        ("dialogkit._core.http.pool", "dialogkit._core.sending.sender", "Sender"),
+        ("dialogkit._core.files.uploads", "dialogkit._core.codec.arguments", "invalid"),
+        ("dialogkit._core.auth.oauth", "dialogkit._core", "client"),
+        ("dialogkit._core.errors", "dialogkit._core.events", "Drift"),
+    ],
+)
+def test_the_map_forbids_what_it_should(importer: str, module: str, name: str) -> None:
+    assert upstairs([Import(importer, module, name)], plan())
+
+
+def test_rooms_form_no_circle() -> None:
+    assert circles(arrows(house()[1])) == []
+    assert circles({("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")}) == [{"a", "b", "c"}]
+
+
+def public_names(room: Path) -> set[str]:
+    """Return what a room's docstring says that others use."""
+    docstring = ast.get_docstring(ast.parse(room.read_text())) or ""
+    return {
+        name for listed in re.findall(r"Others use: ([^.]+)\.", docstring) for name in re.findall(r"`(\w+)`", listed)
+    }
+
+
+ROOMS = [
+    (within, path.parent.name)
+    for within in ("dialogkit._core",)
+    for path in sorted(SOURCE.parent.joinpath(*within.split(".")).glob("*/__init__.py"))
+]
+
+
+@pytest.mark.parametrize(("within", "room"), ROOMS)
+def test_outside_a_room_only_its_public_names_are_used(within: str, room: str) -> None:
+    files, found = house()
+    inward = (each for each in found if room_of(each.module, each.name, within) == room)
+    used = {each.name for each in inward if room_of(each.importer, within=within) != room}
+    assert used == public_names(files[f"{within}.{room}"])
+
+
+def test_no_private_name_is_imported() -> None:
+    known = {"_core", "_generated"}
+    assert not [each for each in house()[1] if each.name.startswith("_") and each.name not in known]
+
+
+def foreign_imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield (node.module or "").partition(".")[0]
+        else:
+            yield lazily_imported(node).partition(".")[0]
+
+
+ENGINES = {"aiohttp", "httpcore", "httpx", "httpx2", "yarl"}
+
+
+def test_only_http_knows_the_engines() -> None:
+    for name, path in house()[0].items():
+        if not name.startswith(("dialogkit._core.http", "dialogkit.testing")):
+            known = ENGINES.intersection(foreign_imports(path))
+            # One public signature shows a type of httpx: what `http_client` takes.
+            assert known <= ({"httpx"} if name == "dialogkit._core.client" else set()), f"{name} knows {known}"
+
+
+def test_no_folder_is_flat() -> None:
+    for folder in {path.parent for path in SOURCE.rglob("*.py")}:
+        files = [path for path in folder.glob("*.py") if not {"_generated", "testing"} & set(path.parts)]
+        assert len(files) <= 25, f"{folder.relative_to(ROOT)} has {len(files)} files: it wants rooms"
+
+
+@pytest.mark.parametrize("path", HAND_WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_functions_are_short(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            assert length < 50, f"{path.relative_to(ROOT)}:{node.lineno} {node.name} has {length} lines"
 
 
 def run_time_imports(tree: ast.Module) -> list[ast.stmt]:
     return [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-
-
-def test_modules_form_no_circle() -> None:
-    files = {module_name(path): path for path in SOURCE.rglob("*.py")}
-    graph: dict[str, set[str]] = {}
-    for name, path in files.items():
-        graph[name] = set()
-        for node in run_time_imports(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                for alias in node.names:
-                    full = f"{node.module}.{alias.name}"
-                    graph[name].add(full if full in files else node.module)
-        graph[name] = {each for each in graph[name] if each in files and each != name}
-    done: set[str] = set()
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        assert name not in path, f"a circle: {' -> '.join((*path[path.index(name) :], name))}"
-        if name not in done:
-            for each in sorted(graph[name]):
-                visit(each, (*path, name))
-            done.add(name)
-
-    for name in sorted(graph):
-        visit(name, ())
-
-
-@pytest.mark.parametrize("path", HAND_WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
-def test_rooms_stay_small(path: Path) -> None:
-    text = path.read_text()
-    assert text.count("\n") < 400, f"{path.relative_to(ROOT)} has outgrown its room"
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            length = (node.end_lineno or 0) - node.lineno + 1
-            assert length < 50, f"{path.relative_to(ROOT)}:{node.lineno} {node.name} has {length} lines"
 
 
 def test_every_public_name_is_there_and_documented() -> None:
@@ -199,6 +284,6 @@ def _parameters(cls: type) -> set[str]:
 
 
 def test_modules_import_in_any_order() -> None:
-    for path in SOURCE.rglob("*.py"):
-        if path.name != "__main__.py":
-            importlib.import_module(module_name(path))
+    for name in house()[0]:
+        if not name.endswith("__main__"):
+            importlib.import_module(name)

@@ -12,10 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dialogkit._core.auth.bearer import Auth, AuthContext
+    from dialogkit._core.auth.token_files import FileTokenStore
+    from dialogkit._core.auth.token_redis import RedisTokenStore
+    from dialogkit._core.auth.tokens import MemoryTokenStore, Token, TokenStore
     from dialogkit._core.call import OMIT, CallOptions, Omit
-    from dialogkit._core.dedupe import Claim, DedupeStore, MemoryDedupeStore, handled_once
-    from dialogkit._core.dedupe_redis import RedisDedupeStore
-    from dialogkit._core.downloads import ByteStream, Download
+    from dialogkit._core.codec.models import Model
     from dialogkit._core.errors import (
         AmbiguousOutcomeError,
         APIConnectionError,
@@ -43,25 +45,23 @@ if TYPE_CHECKING:
         WebhookVerificationError,
     )
     from dialogkit._core.events import Drift, RateLimitEvent, RequestEvent, ResponseEvent, RetryEvent
-    from dialogkit._core.models import Model
-    from dialogkit._core.pagination import Page, Pager
+    from dialogkit._core.files.downloads import ByteStream, Download
+    from dialogkit._core.files.uploads import Upload
+    from dialogkit._core.limits.memory import MemoryRateLimiter
+    from dialogkit._core.limits.redis import RedisRateLimiter
+    from dialogkit._core.limits.terms import Allowance, Permit, RateLimit, RateLimiter
+    from dialogkit._core.lists.pager import Page, Pager
     from dialogkit._core.response import APIResponse, ResponseInfo, response_info
-    from dialogkit._core.sending.auth import Auth, AuthContext
-    from dialogkit._core.sending.rate_limit import Allowance, Permit, RateLimit, RateLimiter
-    from dialogkit._core.sending.rate_limit.memory import MemoryRateLimiter
-    from dialogkit._core.sending.rate_limit.redis import RedisRateLimiter
     from dialogkit._core.sending.retry import RetryPolicy
-    from dialogkit._core.sending.token_files import FileTokenStore
-    from dialogkit._core.sending.token_redis import RedisTokenStore
-    from dialogkit._core.sending.tokens import MemoryTokenStore, Token, TokenStore
-    from dialogkit._core.uploads import Upload
-    from dialogkit._core.webhooks import WebhookDelivery, WebhookEvent, WebhookVerifier
+    from dialogkit._core.webhooks.dedupe import Claim, DedupeStore, MemoryDedupeStore, handled_once
+    from dialogkit._core.webhooks.dedupe_redis import RedisDedupeStore
+    from dialogkit._core.webhooks.verifier import WebhookDelivery, WebhookEvent, WebhookVerifier
     from dialogkit.convoai.client import ConvoAI
     from dialogkit.hoopai.client import HoopAI
     from dialogkit.hoopai.oauth import OAuth2
     from dialogkit.hoverbot.client import HoverBot
 
-__version__ = "0.1.0"
+    __version__: str
 
 __all__ = [
     "OMIT",
@@ -136,23 +136,24 @@ __all__ = [
 
 _HOMES = {
     "_core.call": ("OMIT", "CallOptions", "Omit"),
-    "_core.dedupe": ("Claim", "DedupeStore", "MemoryDedupeStore", "handled_once"),
-    "_core.dedupe_redis": ("RedisDedupeStore",),
-    "_core.downloads": ("ByteStream", "Download"),
+    "_core.webhooks.dedupe": ("Claim", "DedupeStore", "MemoryDedupeStore", "handled_once"),
+    "_core.webhooks.dedupe_redis": ("RedisDedupeStore",),
+    "_core.files.downloads": ("ByteStream", "Download"),
     "_core.events": ("Drift", "RateLimitEvent", "RequestEvent", "ResponseEvent", "RetryEvent"),
-    "_core.models": ("Model",),
-    "_core.pagination": ("Page", "Pager"),
+    "_core.codec.models": ("Model",),
+    "_core.lists.pager": ("Page", "Pager"),
     "_core.response": ("APIResponse", "ResponseInfo", "response_info"),
-    "_core.sending.auth": ("Auth", "AuthContext"),
-    "_core.sending.rate_limit": ("Allowance", "Permit", "RateLimit", "RateLimiter"),
-    "_core.sending.rate_limit.memory": ("MemoryRateLimiter",),
-    "_core.sending.rate_limit.redis": ("RedisRateLimiter",),
+    "_core.auth.bearer": ("Auth", "AuthContext"),
+    "_core.limits.terms": ("Allowance", "Permit", "RateLimit", "RateLimiter"),
+    "_core.limits.memory": ("MemoryRateLimiter",),
+    "_core.limits.redis": ("RedisRateLimiter",),
     "_core.sending.retry": ("RetryPolicy",),
-    "_core.sending.token_files": ("FileTokenStore",),
-    "_core.sending.token_redis": ("RedisTokenStore",),
-    "_core.sending.tokens": ("MemoryTokenStore", "Token", "TokenStore"),
-    "_core.uploads": ("Upload",),
-    "_core.webhooks": ("WebhookDelivery", "WebhookEvent", "WebhookVerifier"),
+    "_core.support.version": ("__version__",),
+    "_core.auth.token_files": ("FileTokenStore",),
+    "_core.auth.token_redis": ("RedisTokenStore",),
+    "_core.auth.tokens": ("MemoryTokenStore", "Token", "TokenStore"),
+    "_core.files.uploads": ("Upload",),
+    "_core.webhooks.verifier": ("WebhookDelivery", "WebhookEvent", "WebhookVerifier"),
     "convoai.client": ("ConvoAI",),
     "hoopai.client": ("HoopAI",),
     "hoopai.oauth": ("OAuth2",),
@@ -165,7 +166,8 @@ def __getattr__(name: str) -> Any:
     # Lazily, so that importing the package costs next to nothing and builds no model.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF.get(name, '_core.errors')}"), name)
+    home = import_module(f"{__name__}.{_HOME_OF.get(name, '_core.errors')}")
+    value = home.version() if name == "__version__" else getattr(home, name)
     globals()[name] = value
     return value
 

@@ -11,9 +11,9 @@ from typing import Any
 from typing_extensions import assert_type
 
 from dialogkit._core.call import Caller, Progress
-from dialogkit._core.downloads import ByteStream, Download, downloadable
-from dialogkit._core.models import Model
-from dialogkit._core.pagination import Offset, Page, Pager, paginated
+from dialogkit._core.codec.models import Model
+from dialogkit._core.files.downloads import ByteStream, Download, downloadable
+from dialogkit._core.lists.pager import Offset, Page, Pager, paginated
 
 
 class Row(Model):

@@ -12,14 +12,14 @@ import httpx
 import pytest
 import respx
 
+from dialogkit._core.auth.bearer import BearerAuth
 from dialogkit._core.call import CallOptions
-from dialogkit._core.downloads import Download
 from dialogkit._core.errors import APIStatusError, ConfigurationError, InvalidArgumentError, NotFoundError
 from dialogkit._core.events import Drift
+from dialogkit._core.files.downloads import Download
+from dialogkit._core.limits.memory import MemoryRateLimiter
+from dialogkit._core.limits.terms import RateLimit
 from dialogkit._core.response import response_info
-from dialogkit._core.sending.auth import BearerAuth
-from dialogkit._core.sending.rate_limit import RateLimit
-from dialogkit._core.sending.rate_limit.memory import MemoryRateLimiter
 from tests._core.toy import KEY, Thing, Things, Toy, get_thing, toy
 
 

@@ -12,9 +12,9 @@ from typing_extensions import Self, Unpack
 
 from dialogkit._core.call import OMIT, Call, Caller, CallOptions, Omit, Operation
 from dialogkit._core.client import BaseClient, ClientOptions, Default, Namespace, Platform, Secret
-from dialogkit._core.downloads import ByteStream, downloadable
-from dialogkit._core.models import Arguments, Model
-from dialogkit._core.sending.rate_limit import RateLimit
+from dialogkit._core.codec.models import Arguments, Model
+from dialogkit._core.files.downloads import ByteStream, downloadable
+from dialogkit._core.limits.terms import RateLimit
 from dialogkit._core.sending.retry import RetryPolicy
 
 

@@ -29,8 +29,8 @@ from dialogkit import (
     response_info,
 )
 from dialogkit._core.client import Namespace
-from dialogkit._core.models import Model
-from dialogkit._core.tolerance import Deviation, build
+from dialogkit._core.codec.models import Model
+from dialogkit._core.codec.tolerance import Deviation, build
 from dialogkit.convoai import OPERATION_LIMITS, PLANS, models, namespaces
 from dialogkit.convoai._generated.webhooks import EVENTS
 from tests.support.backends import on_every_backend

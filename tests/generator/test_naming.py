@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialogkit._core.models import Model
+from dialogkit._core.codec.models import Model
 from generator.naming import class_name, is_python_name, python_name
 
 

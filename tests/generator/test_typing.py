@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from typing_extensions import assert_type
 
 from dialogkit._core.call import Call
-from dialogkit._core.downloads import ByteStream
+from dialogkit._core.files.downloads import ByteStream
 from zoo_sdk import collections, files, models, pets, rules
 
 T = TypeVar("T")

@@ -25,7 +25,7 @@ from dialogkit import (
     Token,
     TokenStore,
 )
-from dialogkit._core.sending import oauth_account
+from dialogkit._core.auth import keeper
 from dialogkit.testing import Sandbox
 from tests.support.backends import on_every_backend
 from tests.support.redis_server import RedisServer
@@ -208,7 +208,7 @@ async def test_four_processes_that_share_a_store_make_one_refresh(
 async def test_a_crash_between_refresh_and_store(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(oauth_account, "_LOOKS", (0.0,))
+    monkeypatch.setattr(keeper, "_LOOKS", (0.0,))
     place = tmp_path / "tokens.json"
     store = FileTokenStore(place)
     await store.put(sandbox.location_id, await expired_token(sandbox))

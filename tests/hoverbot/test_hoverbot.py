@@ -25,8 +25,8 @@ from dialogkit import (
     ServerError,
 )
 from dialogkit._core.client import Namespace
-from dialogkit._core.models import Model
-from dialogkit._core.tolerance import Deviation, build
+from dialogkit._core.codec.models import Model
+from dialogkit._core.codec.tolerance import Deviation, build
 from dialogkit.hoverbot import LIMITS, namespaces
 from dialogkit.hoverbot._generated.webhooks import EVENTS
 from tests.support.backends import on_every_backend

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from dialogkit._core.sending.httpx_wire import HttpxAnswer, origin_and_target
-from dialogkit._core.sending.messages import Answer, Request
-from dialogkit._core.sending.transport import Connection
+from dialogkit._core.http.messages import Answer, Request
+from dialogkit._core.http.over_httpx import HttpxAnswer, origin_and_target
+from dialogkit._core.http.pool import Connection
 
 PATIENCE = 20.0
 

@@ -12,7 +12,7 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from dialogkit._core.lazy import LazyModule
+from dialogkit._core.support.lazy import LazyModule
 
 if TYPE_CHECKING:
     import pydantic

@@ -46,31 +46,35 @@ from weakref import WeakSet
 
 from typing_extensions import Self, TypedDict
 
+from dialogkit._core.auth.bearer import Auth, BearerAuth, DrainableAuth
 from dialogkit._core.call import OMIT, Call, Caller, CallOptions, RetrySafety
-from dialogkit._core.downloads import Download
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.events import DriftHandler, RateLimitHook, RequestHook, ResponseHook, RetryHook
-from dialogkit._core.lazy import LazyModule
+from dialogkit._core.files.downloads import Download
+from dialogkit._core.http.urls import check_url
+from dialogkit._core.limits.memory import MemoryRateLimiter
+from dialogkit._core.limits.terms import RateLimit, RateLimiter
+from dialogkit._core.observing.deprecation import Deprecations
+from dialogkit._core.observing.drift import DriftLog
+from dialogkit._core.observing.watch import Hooks, Watch
 from dialogkit._core.response import APIResponse
-from dialogkit._core.sending.auth import Auth, BearerAuth, DrainableAuth, Secret
-from dialogkit._core.sending.deprecation import Deprecations
-from dialogkit._core.sending.drift import DriftLog
-from dialogkit._core.sending.rate_limit import RateLimit, RateLimiter
-from dialogkit._core.sending.rate_limit.memory import MemoryRateLimiter
+from dialogkit._core.sending.platform import Default, Platform
 from dialogkit._core.sending.retry import RetryPolicy, RetryQuota
-from dialogkit._core.sending.settings import DEFAULT_TIMEOUT, Default, Platform, Settings, check_url
-from dialogkit._core.sending.watch import Hooks, Watch
+from dialogkit._core.sending.settings import DEFAULT_TIMEOUT, Settings
+from dialogkit._core.support.lazy import LazyModule
+from dialogkit._core.support.secret import Secret
 
 if TYPE_CHECKING:
     import httpx
 
-    from dialogkit._core.sending import free_call, sender, transport
+    from dialogkit._core.http import pool
+    from dialogkit._core.sending import raw, sender
 else:
     # The door to all that only sending needs. It opens when a client is entered, or makes its first call.
     httpx = LazyModule("httpx")
-    free_call = LazyModule("dialogkit._core.sending.free_call")
+    raw = LazyModule("dialogkit._core.sending.raw")
     sender = LazyModule("dialogkit._core.sending.sender")
-    transport = LazyModule("dialogkit._core.sending.transport")
+    pool = LazyModule("dialogkit._core.http.pool")
 
 __all__ = ["APIResponse", "BaseClient", "ClientOptions", "Default", "Namespace", "Platform", "Secret"]
 
@@ -175,8 +179,8 @@ class BaseClient(Generic[OptionsT]):
             APIStatusError: The platform answered, and not with success.
             DialogkitError: Whatever else can go wrong.
         """
-        operation = free_call.operation_of(method, path, retry=retry, authenticated=authenticated)
-        body = free_call.body_of(json, content)
+        operation = raw.operation_of(method, path, retry=retry, authenticated=authenticated)
+        body = raw.body_of(json, content)
         return await self._sender.call(
             Call(operation, query=query or {}, headers=headers or {}, body=body, options=options)
         )
@@ -291,7 +295,7 @@ class BaseClient(Generic[OptionsT]):
         )
 
     @property
-    def _connection(self) -> transport.Connection:
+    def _connection(self) -> pool.Connection:
         return self._connect()
 
     @cached_property
@@ -357,12 +361,12 @@ class Namespace:
         return f"<{type(self).__name__} of {self._client!r}>"
 
 
-def _connecting(given: httpx.AsyncClient | None) -> Callable[[], transport.Connection]:
+def _connecting(given: httpx.AsyncClient | None) -> Callable[[], pool.Connection]:
     """Return what gives the connection of a client and its views, which is made when it is first asked for.
 
     A client that the user gave is looked at now.
     """
-    connect = cache(lambda: transport.Connection(given))
+    connect = cache(lambda: pool.Connection(given))
     if given is not None:
         connect()
     return connect

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dialogkit._core.lazy import LazyModule
+from dialogkit._core.support.lazy import LazyModule
 
 if TYPE_CHECKING:
     import email.message as email_message

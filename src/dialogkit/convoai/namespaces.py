@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dialogkit._core.client import Namespace
-from dialogkit._core.pagination import SinglePage, paginated
+from dialogkit._core.lists.pager import SinglePage, paginated
 from dialogkit.convoai._generated import agents, knowledge, me, messages, webhook_registrations
 
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from pydantic import Field
 
-from dialogkit._core.models import Model
-from dialogkit._core.secret_webhooks import SecretVerifierOptions as VerifierOptions
-from dialogkit._core.secret_webhooks import SecretWebhooks
-from dialogkit._core.webhooks import (
+from dialogkit._core.codec.models import Model
+from dialogkit._core.webhooks.by_secret import SecretVerifierOptions as VerifierOptions
+from dialogkit._core.webhooks.by_secret import SecretWebhooks
+from dialogkit._core.webhooks.verifier import (
     DEFAULT_TOLERANCE,
     WebhookDelivery,
     WebhookEvent,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from dialogkit._core.sending.rate_limit import RateLimit
-from dialogkit._core.sending.rate_limit.headers import HeaderReader, RateLimitHeaders
+from dialogkit._core.limits.headers import HeaderReader, RateLimitHeaders
+from dialogkit._core.limits.terms import RateLimit
 
 Tier: TypeAlias = Literal["standard", "agency", "marketplace"]
 

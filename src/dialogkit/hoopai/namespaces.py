@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import cached_property
 
 from dialogkit._core.client import Namespace
-from dialogkit._core.downloads import downloadable
-from dialogkit._core.pagination import (
+from dialogkit._core.files.downloads import downloadable
+from dialogkit._core.lists.pager import (
     LastId,
     NextCursor,
     Offset,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from dialogkit._core.sending import oauth
-from dialogkit._core.sending.oauth_endpoint import OAuthEndpoints
+from dialogkit._core.auth import oauth
+from dialogkit._core.auth.endpoint import OAuthEndpoints
 from dialogkit.hoopai._generated.oauth import GET_ACCESS_TOKEN, GET_LOCATION_TOKEN, LIST_INSTALLED_LOCATIONS
 
 

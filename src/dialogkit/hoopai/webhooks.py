@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypedDict
 
 from typing_extensions import Unpack
 
+from dialogkit._core.codec.models import Model
 from dialogkit._core.events import DriftHandler
-from dialogkit._core.models import Model
-from dialogkit._core.webhook_schemes import (
+from dialogkit._core.webhooks.schemes import (
     Ed25519Scheme,
     HmacScheme,
     Keys,
@@ -28,7 +28,7 @@ from dialogkit._core.webhook_schemes import (
     SignatureScheme,
     sealed,
 )
-from dialogkit._core.webhooks import (
+from dialogkit._core.webhooks.verifier import (
     DEFAULT_MAX_BODY,
     DEFAULT_TOLERANCE,
     WebhookDelivery,

@@ -9,6 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from dialogkit._core.sending.rate_limit import RateLimit
+from dialogkit._core.limits.terms import RateLimit
 
 LIMITS: Final = (RateLimit(600, per=60, burst=1_200),)

@@ -13,10 +13,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from dialogkit._core.models import Model
-from dialogkit._core.secret_webhooks import SecretVerifierOptions as VerifierOptions
-from dialogkit._core.secret_webhooks import SecretWebhooks
-from dialogkit._core.webhooks import WebhookDelivery, WebhookEvent, WebhookFormat, WebhookVerifier
+from dialogkit._core.codec.models import Model
+from dialogkit._core.webhooks.by_secret import SecretVerifierOptions as VerifierOptions
+from dialogkit._core.webhooks.by_secret import SecretWebhooks
+from dialogkit._core.webhooks.verifier import WebhookDelivery, WebhookEvent, WebhookFormat, WebhookVerifier
 from dialogkit.hoverbot._generated.webhooks import EVENTS
 
 __all__ = [

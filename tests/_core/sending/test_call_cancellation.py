@@ -10,10 +10,10 @@ import anyio.lowlevel
 import trio
 
 from dialogkit._core.errors import DialogkitError
-from dialogkit._core.sending.rate_limit import RateLimit
-from dialogkit._core.sending.rate_limit.memory import MemoryRateLimiter
+from dialogkit._core.http.pool import Connection
+from dialogkit._core.limits.memory import MemoryRateLimiter
+from dialogkit._core.limits.terms import RateLimit
 from dialogkit._core.sending.retry import RetryPolicy
-from dialogkit._core.sending.transport import Connection
 from tests._core.toy import KEY, Toy
 from tests.support.servers import Exchange, Server, answer, drop
 

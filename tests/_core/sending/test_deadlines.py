@@ -7,12 +7,12 @@ import anyio
 import httpx
 import pytest
 
+from dialogkit._core.auth.bearer import AuthContext, BearerAuth
 from dialogkit._core.call import CallOptions
 from dialogkit._core.errors import DeadlineExceededError, InvalidArgumentError, RateLimitWaitError
-from dialogkit._core.sending.auth import AuthContext, BearerAuth
-from dialogkit._core.sending.rate_limit import RateLimit
+from dialogkit._core.limits.terms import RateLimit
 from dialogkit._core.sending.sender import Sender
-from tests._core.sending.answers import Platform, client_of, hang, ok
+from tests._core.answers import Platform, client_of, hang, ok
 from tests._core.toy import KEY, ToyOptions, toy
 
 

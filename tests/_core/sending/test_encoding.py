@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialogkit._core.call import OMIT, Call, Operation
+from dialogkit._core.codec.models import Arguments
+from dialogkit._core.codec.text import scalar
 from dialogkit._core.errors import ConfigurationError, InvalidArgumentError
-from dialogkit._core.models import Arguments
-from dialogkit._core.pagination import encode_cursor
+from dialogkit._core.http.messages import Request
+from dialogkit._core.http.urls import check_url
+from dialogkit._core.lists.pager import encode_cursor
 from dialogkit._core.sending.encoding import encode
-from dialogkit._core.sending.messages import Request
-from dialogkit._core.sending.settings import Settings, check_url
-from dialogkit._core.sending.writing import scalar
+from dialogkit._core.sending.settings import Settings
 from tests._core.toy import (
     CREATE_THING,
     GET_THING,

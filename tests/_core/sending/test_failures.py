@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dialogkit._core import errors
 from dialogkit._core.errors import APIStatusError
-from dialogkit._core.sending.failures import Refusal, request_id_of, retry_after_of, status_error
+from dialogkit._core.sending.errors import Refusal, request_id_of, retry_after_of, status_error
 from tests.support.messages import answer_of
 
 REFUSAL = Refusal(operation="get_thing", platform="Toy", method="GET", path="/things/{id}", attempts=2, repeatable=True)

@@ -11,11 +11,11 @@ import pytest
 
 from dialogkit._core.call import Call, Operation
 from dialogkit._core.errors import RateLimitError
+from dialogkit._core.limits.headers import HeaderReader, RateLimitHeaders
+from dialogkit._core.limits.terms import Allowance, Key, RateLimit
 from dialogkit._core.response import APIResponse
-from dialogkit._core.sending.rate_limit import Allowance, Key, RateLimit
-from dialogkit._core.sending.rate_limit.headers import HeaderReader, RateLimitHeaders
 from dialogkit._core.sending.retry import RetryPolicy
-from tests._core.sending.answers import Answer, Platform, client_of, connect_error, ok
+from tests._core.answers import Answer, Platform, client_of, connect_error, ok
 from tests._core.toy import Toy
 
 MINUTE = RateLimitHeaders(limit="x-limit", remaining="x-remaining", per=60, resets_at="x-reset")

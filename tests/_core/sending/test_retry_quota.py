@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialogkit._core.errors import APIConnectionError, APITimeoutError, DialogkitError, NotFoundError, ServerError
-from dialogkit._core.sending.rate_limit import RateLimit
+from dialogkit._core.limits.terms import RateLimit
 from dialogkit._core.sending.retry import RetryPolicy, RetryQuota
-from tests._core.sending.answers import Answer, Platform, client_of, connect_error, ok, read_timeout
+from tests._core.answers import Answer, Platform, client_of, connect_error, ok, read_timeout
 from tests._core.toy import Toy
 
 CALLS = 1_000

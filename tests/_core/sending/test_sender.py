@@ -11,6 +11,7 @@ import pytest
 import trio
 from typing_extensions import Unpack
 
+from dialogkit._core.auth.bearer import AuthContext
 from dialogkit._core.call import Call, CallOptions, RetrySafety
 from dialogkit._core.errors import (
     AmbiguousOutcomeError,
@@ -25,12 +26,11 @@ from dialogkit._core.errors import (
     ResponseValidationError,
     ServerError,
 )
+from dialogkit._core.files.uploads import Upload
+from dialogkit._core.limits.terms import RateLimit
 from dialogkit._core.response import response_info
-from dialogkit._core.sending.auth import AuthContext
-from dialogkit._core.sending.rate_limit import RateLimit
 from dialogkit._core.sending.retry import RetryPolicy
-from dialogkit._core.uploads import Upload
-from tests._core.sending.answers import (
+from tests._core.answers import (
     Answer,
     BrokenBody,
     Platform,

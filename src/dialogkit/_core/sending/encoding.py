@@ -6,20 +6,21 @@ import sys
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib import metadata
 from typing import Any, Final, cast
 
 from pydantic import TypeAdapter
 
 from dialogkit._core.call import OMIT, Answer, Call, Operation
+from dialogkit._core.codec.arguments import invalid, validate
+from dialogkit._core.codec.text import header, pairs, path, scalar
 from dialogkit._core.errors import ConfigurationError
-from dialogkit._core.pagination import decode_cursor
-from dialogkit._core.sending.arguments import invalid, validate
-from dialogkit._core.sending.httpx_wire import origin_and_target
-from dialogkit._core.sending.messages import Origin, Request
-from dialogkit._core.sending.settings import Settings, check_url
-from dialogkit._core.sending.writing import header, pairs, path, scalar
-from dialogkit._core.uploads import FileInput, MultipartBody
+from dialogkit._core.files.uploads import FileInput, MultipartBody
+from dialogkit._core.http.messages import Origin, Request
+from dialogkit._core.http.over_httpx import origin_and_target
+from dialogkit._core.http.urls import check_url
+from dialogkit._core.lists.pager import decode_cursor
+from dialogkit._core.sending.settings import Settings
+from dialogkit._core.support.version import version
 
 _ACCEPT: Final[Mapping[Answer, str]] = {
     "json": "application/json",
@@ -337,8 +338,4 @@ def _header_arguments(call: Call[Any]) -> dict[str, str]:
 
 @cache
 def _user_agent() -> str:
-    try:
-        version = metadata.version("dialogkit")
-    except metadata.PackageNotFoundError:  # run from a bare checkout
-        version = "unknown"
-    return f"dialogkit/{version} python/{sys.version_info[0]}.{sys.version_info[1]}"
+    return f"dialogkit/{version()} python/{sys.version_info[0]}.{sys.version_info[1]}"

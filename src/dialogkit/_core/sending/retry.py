@@ -16,7 +16,7 @@ from typing import Final
 
 from dialogkit._core.call import RetrySafety
 from dialogkit._core.errors import ConfigurationError, DialogkitError
-from dialogkit._core.sending.checks import is_count, is_duration
+from dialogkit._core.support.checks import is_count, is_duration
 
 _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses that may be different the next time."""

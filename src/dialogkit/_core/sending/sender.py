@@ -9,26 +9,34 @@ from typing import Any, Final, TypeVar, cast
 
 import anyio
 
+from dialogkit._core.auth.bearer import AuthContext
 from dialogkit._core.call import Call, CallOptions
-from dialogkit._core.decoding import decode
-from dialogkit._core.downloads import ByteStream
+from dialogkit._core.codec.arguments import invalid
+from dialogkit._core.codec.decoding import decode
+from dialogkit._core.codec.models import attach_info
 from dialogkit._core.errors import (
     ConfigurationError,
     DeadlineExceededError,
     DialogkitError,
     RateLimitWaitError,
 )
-from dialogkit._core.models import attach_info
+from dialogkit._core.files.downloads import ByteStream
+from dialogkit._core.http.messages import Answer, Request
+from dialogkit._core.http.pool import Connection, TransportFailure
+from dialogkit._core.limits.terms import Allowance, Permit, RateLimit, RateLimiter
+from dialogkit._core.observing.logs import secrets_of
+from dialogkit._core.observing.watch import Attempt
 from dialogkit._core.response import APIResponse, ResponseInfo
-from dialogkit._core.sending.arguments import invalid
-from dialogkit._core.sending.auth import AuthContext
-from dialogkit._core.sending.checks import is_positive
 from dialogkit._core.sending.encoding import Encoded, encode, encode_link
-from dialogkit._core.sending.failures import Refusal, request_id_of, retry_after_of, status_error
-from dialogkit._core.sending.logs import secrets_of
-from dialogkit._core.sending.messages import Answer, Request
-from dialogkit._core.sending.outcomes import silence_error, too_late_error, wait_error
-from dialogkit._core.sending.rate_limit import Allowance, Permit, RateLimit, RateLimiter
+from dialogkit._core.sending.errors import (
+    Refusal,
+    request_id_of,
+    retry_after_of,
+    silence_error,
+    status_error,
+    too_late_error,
+    wait_error,
+)
 from dialogkit._core.sending.retry import (
     STRAIN,
     TIMEOUT_STRAIN,
@@ -38,8 +46,7 @@ from dialogkit._core.sending.retry import (
     strain_of,
 )
 from dialogkit._core.sending.settings import Settings
-from dialogkit._core.sending.transport import Connection, TransportFailure
-from dialogkit._core.sending.watch import Attempt
+from dialogkit._core.support.checks import is_positive
 
 T = TypeVar("T")
 

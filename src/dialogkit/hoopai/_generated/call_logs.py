@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dialogkit._core.call import Call, Caller, CallOptions, Operation
-from dialogkit._core.lazy import LazyModule
+from dialogkit._core.support.lazy import LazyModule
 
 if TYPE_CHECKING:
     from . import models

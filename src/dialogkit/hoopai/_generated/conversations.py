@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dialogkit._core.call import OMIT, Call, Caller, CallOptions, Omit, Operation
-from dialogkit._core.lazy import LazyModule
+from dialogkit._core.support.lazy import LazyModule
 
 if TYPE_CHECKING:
     from . import models

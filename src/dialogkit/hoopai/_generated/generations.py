@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dialogkit._core.call import Call, Caller, CallOptions, Operation
-from dialogkit._core.lazy import LazyModule
+from dialogkit._core.support.lazy import LazyModule
 
 if TYPE_CHECKING:
     from . import models

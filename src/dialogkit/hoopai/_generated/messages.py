@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dialogkit._core.call import OMIT, Call, Caller, CallOptions, Omit, Operation, Progress
-from dialogkit._core.downloads import ByteStream
-from dialogkit._core.lazy import LazyModule
-from dialogkit._core.uploads import FileInput
+from dialogkit._core.files.downloads import ByteStream
+from dialogkit._core.files.uploads import FileInput
+from dialogkit._core.support.lazy import LazyModule
 
 if TYPE_CHECKING:
     from . import models

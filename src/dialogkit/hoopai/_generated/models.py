@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
-from dialogkit._core.models import (
+from dialogkit._core.codec.models import (
     Arguments,
     CommaSeparated,
     IsoDateTime,

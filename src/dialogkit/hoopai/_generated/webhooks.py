@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from dialogkit._core.lazy import LazyModule
-from dialogkit._core.models import Model
+from dialogkit._core.codec.models import Model
+from dialogkit._core.support.lazy import LazyModule
 
 if TYPE_CHECKING:
     from . import models

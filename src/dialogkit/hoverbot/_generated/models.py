@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import AliasChoices, Field
 
-from dialogkit._core.models import (
+from dialogkit._core.codec.models import (
     Model,
 )
 

@@ -1,0 +1,333 @@
+"""The way out under asyncio: httpx's requests and answers over aiohttp's connection pool.
+
+aiohttp costs a fraction of the CPU of httpx's own pool and survives cancellations. What it would do on its own account
+is switched off: cookies, redirects, decompression, headers of its own, and the silent repetition of a request whose
+kept-alive connection dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping
+from functools import lru_cache
+from typing import Final, cast
+
+import aiohttp
+import anyio
+import httpx
+import yarl
+from aiohttp.connector import Connection as _Connection
+from multidict import CIMultiDict
+
+from dialogkit._core.http.messages import Answer, Request
+from dialogkit._core.http.over_httpx import DirectTransport, limits_of, origin_and_target
+
+_MAX_CONNECTIONS: Final = 1000
+# Less than the five seconds after which common servers close an idle connection, so that a request seldom meets one
+# that is just being closed: whether it was read could not be told.
+_KEEPALIVE_SECONDS: Final = 4.0
+_PIECE: Final = 64 * 1024  # bytes; as much as aiohttp's writer takes without waiting for the network
+_AUTO_HEADERS: Final = ("accept", "accept-encoding", "user-agent")
+_AIOHTTP_ERRORS: Final = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
+# What aiohttp raises before it has a connection for the request.
+_UNSENT: Final[tuple[tuple[tuple[type[Exception], ...], type[httpx.TransportError]], ...]] = (
+    ((aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError), httpx.ProxyError),
+    ((aiohttp.ClientConnectorError, aiohttp.ClientSSLError), httpx.ConnectError),
+    ((aiohttp.ConnectionTimeoutError,), httpx.ConnectTimeout),
+    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), httpx.UnsupportedProtocol),
+    ((ValueError,), httpx.LocalProtocolError),
+)
+
+
+def asyncio_transport(proxy: httpx.Proxy | None = None) -> httpx.AsyncBaseTransport:
+    """Return the transport for direct connections or for `proxy`; aiohttp knows only plain HTTP proxies well."""
+    if proxy is None or proxy.url.scheme == "http":
+        return AiohttpTransport(proxy)
+    return httpx.AsyncHTTPTransport(proxy=proxy)
+
+
+class AiohttpTransport(DirectTransport):
+    """Sends requests by HTTP/1.1 under asyncio. It opens nothing before its first request.
+
+    Args:
+        proxy: A plain HTTP proxy where all requests go through.
+    """
+
+    def __init__(self, proxy: httpx.Proxy | None = None) -> None:
+        self._proxy = None if proxy is None else _with_credentials(proxy)
+        self._session: aiohttp.ClientSession | None = None
+        self._tls: ssl.SSLContext | None = None
+
+    async def send(self, request: Request, *, timeout: float) -> Answer:  # noqa: ASYNC109 - for each step
+        """Send `request`; the answer's body is not read yet."""
+        return _Answer(await self._sent(request, limits_of(timeout)))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request that went through httpx's client."""
+        origin, target = origin_and_target(request.url)
+        stream = cast("AsyncIterable[bytes]", request.stream)
+        headers = CIMultiDict([(name.decode("ascii"), value.decode("latin-1")) for name, value in request.headers.raw])
+        headers.pop("Transfer-Encoding", None)  # aiohttp sets it for a body of unknown length
+        sent = Request(
+            request.method,
+            origin,
+            target,
+            headers,
+            b"".join(stream) if isinstance(stream, httpx.ByteStream) else stream,
+        )
+        limits: dict[str, float | None] = request.extensions.get("timeout", {})
+        response = await self._sent(sent, limits, server_hostname=request.extensions.get("sni_hostname"))
+        reason = (response.reason or "").encode("ascii", "replace")
+        return httpx.Response(
+            response.status,
+            headers=response.raw_headers,
+            stream=_AnswerStream(response),
+            extensions={"http_version": b"HTTP/1.1", "reason_phrase": reason},
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _sent(
+        self, request: Request, limits: Mapping[str, float | None], *, server_hostname: str | None = None
+    ) -> aiohttp.ClientResponse:
+        session = self._session or self._open()
+        content = request.content
+        body: _Body | None = None
+        failure: Exception
+        try:
+            # What fits into aiohttp's buffer cannot stall.
+            if content is None or (isinstance(content, bytes) and len(content) <= _PIECE):
+                return await self._attempt(session, request, content or None, limits, server_hostname)
+            body = _Body(content, request.headers, limits.get("write"))
+            with body.stall:
+                return await self._attempt(session, request, body, limits, server_hostname)
+            failure = httpx.WriteTimeout("The request's body was not taken in time.")
+        except httpx.TransportError as exc:
+            failure = exc
+        except (*_AIOHTTP_ERRORS, ValueError) as exc:
+            failure = _failure(exc, tunnelled=self._proxy is not None and request.origin.scheme == "https")
+            failure.__cause__ = exc
+        # What the source of the body has raised is the truth behind whatever aiohttp made of it.
+        raise failure if body is None or body.error is None else body.error
+
+    def _attempt(
+        self,
+        session: aiohttp.ClientSession,
+        request: Request,
+        content: bytes | _Body | None,
+        limits: Mapping[str, float | None],
+        server_hostname: str | None,
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        origin = request.origin
+        return session.request(
+            request.method,
+            # As a path that is not parsed, the target goes out verbatim, even a lone "?" at its end.
+            _base(origin.text).with_path(request.target, encoded=True),
+            headers=_as_aiohttp_writes_them(content.headers if isinstance(content, _Body) else request.headers),
+            data=content.pieces() if isinstance(content, _Body) else content,
+            skip_auto_headers=_absent(request.headers, content or request.method != "GET"),
+            allow_redirects=False,
+            timeout=_client_timeout(limits.get("connect"), limits.get("read")),
+            ssl=self._tls_context() if origin.scheme == "https" else True,
+            server_hostname=server_hostname,
+            proxy=self._proxy,
+        )
+
+    def _open(self) -> aiohttp.ClientSession:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, keepalive_timeout=_KEEPALIVE_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            response_class=_Response,
+            auto_decompress=False,
+        )
+        return self._session
+
+    def _tls_context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = httpx.create_ssl_context()
+        return self._tls
+
+
+class _Response(aiohttp.ClientResponse):
+    """Marks the point from which on a request may have reached the server.
+
+    What goes wrong while the answer is awaited leaves as an exception of httpx: it tells it from what goes wrong
+    before, and aiohttp, which repeats idempotent requests after errors of its own, does not know it.
+    """
+
+    async def start(self, connection: _Connection) -> aiohttp.ClientResponse:
+        try:
+            return await super().start(connection)
+        except _AIOHTTP_ERRORS as exc:
+            _abort(connection)
+            raise _broken_off(exc) from exc
+        except BaseException:
+            _abort(connection)
+            raise
+
+
+class _AnswerStream(httpx.AsyncByteStream):
+    """The body of an answer, as the network delivers it."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        content = self._response.content
+        try:
+            while chunk := await content.readany():
+                yield chunk
+        except _AIOHTTP_ERRORS as exc:
+            raise _broken_off(exc) from exc
+
+    async def aclose(self) -> None:
+        if not self._response.closed:
+            _abort(self._response.connection)
+            self._response.close()
+
+
+class _Answer(Answer):
+    __slots__ = ("_response",)
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        super().__init__(response.status, response.raw_headers)
+        self._response = response
+
+    async def read(self) -> bytes:
+        if b"content-encoding" in self.fields:
+            return await self._decoded().aread()
+        try:
+            content = await self._response.content.read()
+        except _AIOHTTP_ERRORS as exc:
+            raise _broken_off(exc) from exc
+        if not self._response.closed:
+            await self.aclose()
+        return content
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self._decoded().aiter_bytes()
+
+    async def aclose(self) -> None:
+        await _AnswerStream(self._response).aclose()
+
+    def _decoded(self) -> httpx.Response:
+        """Return the answer as httpx has it, which knows how to undo what has been done to the body."""
+        return httpx.Response(self.status, headers=self.raw_headers, stream=_AnswerStream(self._response))
+
+
+class _Body:
+    """A request body that goes out in pieces, each of which the network must take within the write timeout."""
+
+    __slots__ = ("_content", "_length", "_timeout", "error", "headers", "stall")
+
+    def __init__(
+        self, content: bytes | AsyncIterable[bytes], headers: Mapping[str, str], timeout: float | None
+    ) -> None:
+        if isinstance(content, bytes) and "content-length" not in headers:
+            headers = {**headers, "content-length": str(len(content))}
+        length = headers.get("content-length")
+        self.headers = headers
+        self._content = content
+        self._length = None if length is None else int(length)
+        self._timeout = math.inf if timeout is None else timeout
+        self.stall = anyio.CancelScope()
+        """Cancels what it encloses when the network does not take a piece in time."""
+        self.error: Exception | None = None
+        """What the source of the body raised."""
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the body in pieces that are small enough to be waited for."""
+        time = asyncio.get_running_loop().time
+        count = 0
+        try:
+            async for chunk in _chunks(self._content):
+                for start in range(0, len(chunk), _PIECE):
+                    piece = chunk[start : start + _PIECE]
+                    count += len(piece)
+                    self._check(count, at_end=False)
+                    self.stall.deadline = time() + self._timeout
+                    yield piece
+                    self.stall.deadline = math.inf
+            self._check(count, at_end=True)
+        except Exception as exc:
+            self.error = exc
+            raise
+        # The rest is in aiohttp's buffer; once that is sent, the read timeout begins to run.
+        self.stall.deadline = time() + 2 * self._timeout
+
+    def _check(self, count: int, *, at_end: bool) -> None:
+        if self._length is not None and (count > self._length or (at_end and count < self._length)):
+            raise httpx.LocalProtocolError(f"The body does not have the {self._length} bytes that were announced.")
+
+
+async def _chunks(content: bytes | AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+        return
+    async for chunk in content:
+        yield chunk
+
+
+def _abort(connection: _Connection | None) -> None:
+    """Drop a connection at once: to close it would wait for a stalled server to take the rest of the request."""
+    transport = None if connection is None else connection.transport
+    if transport is not None:
+        transport.abort()
+
+
+def _broken_off(exc: Exception) -> httpx.TransportError:
+    """Return what `exc` is in httpx's words, when it came after the request had been sent."""
+    if isinstance(exc, asyncio.TimeoutError):
+        return httpx.ReadTimeout("The server was silent for too long.")
+    if isinstance(exc, (aiohttp.ClientPayloadError, aiohttp.ClientResponseError, aiohttp.ServerDisconnectedError)):
+        return httpx.RemoteProtocolError("The server broke off, or its answer is no valid HTTP.")
+    return httpx.ReadError("The connection broke.")
+
+
+def _failure(exc: Exception, *, tunnelled: bool) -> httpx.TransportError:
+    """Return what `exc` is in httpx's words, when no answer was awaited yet."""
+    for kinds, failure in _UNSENT:
+        if isinstance(exc, kinds):
+            return failure("The request was not sent.")
+    if tunnelled and isinstance(exc, (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
+        return httpx.ProxyError("The proxy dropped the connection.")
+    return httpx.WriteError("The request could not be sent.")
+
+
+@lru_cache(maxsize=64)
+def _client_timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+    # `connect` bounds the wait for a free connection together with the making of a new one.
+    return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read)
+
+
+@lru_cache(maxsize=1024)
+def _base(origin: str) -> yarl.URL:
+    return yarl.URL(origin, encoded=True)
+
+
+def _as_aiohttp_writes_them(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return `headers` so that they go out in Latin-1: aiohttp encodes them as UTF-8."""
+    if all(map(str.isascii, headers.values())):
+        return headers
+    return CIMultiDict([(name, value.encode("latin-1").decode()) for name, value in headers.items()])
+
+
+def _absent(headers: Mapping[str, str], content: object) -> list[str] | None:
+    """Return the headers that aiohttp would add on its own account."""
+    absent = [name for name in _AUTO_HEADERS if name not in headers]
+    if content and "content-type" not in headers:
+        absent.append("content-type")
+    return absent or None
+
+
+def _with_credentials(proxy: httpx.Proxy) -> yarl.URL:
+    url = yarl.URL(str(proxy.url))
+    return url if proxy.auth is None else url.with_user(proxy.auth[0]).with_password(proxy.auth[1])

@@ -1,0 +1,7 @@
+"""How fast requests may go: the limiter in this process and the one in Redis, and what answers teach them.
+
+It knows keys and numbers; neither calls nor requests.
+
+Others use: `Allowance`, `HeaderReader`, `MemoryRateLimiter`, `Permit`, `RateLimit`, `RateLimiter`,
+    `RateLimitHeaders`, `RedisRateLimiter`.
+"""

@@ -1,0 +1,153 @@
+"""The dedupe store that several processes share, through Redis."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
+
+import anyio
+
+from dialogkit._core.errors import ConfigurationError, DialogkitError
+from dialogkit._core.support.checks import is_positive
+from dialogkit._core.webhooks.dedupe import DEFAULT_LEASE, DEFAULT_TTL, Claim, check_times
+
+T = TypeVar("T")
+
+_DONE: Final = b"done"
+_RELEASE: Final = 'if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0'
+"""A claim whose lease is over may be somebody else's by now, and is left alone."""
+_ATTEMPTS: Final = 3
+_MOST_AT_ONCE: Final = 32
+"""Commands at once: a client's pool refuses more than its 100 connections, which a burst of deliveries would need."""
+_MOST_CLAIMS: Final = 10_000
+"""Claims that nobody confirms or gives back end with their lease, and need not be remembered for ever."""
+
+
+class RedisCommands(Protocol):
+    """What is needed of `redis.asyncio.Redis`; `redis.asyncio.RedisCluster` has it, too."""
+
+    def set(self, name: str, value: bytes, *, px: int | None = None, nx: bool = False) -> Awaitable[Any]:
+        """Set a key, with `nx` only if there is none."""
+        ...
+
+    def get(self, name: str) -> Awaitable[Any]:
+        """Return the value of a key."""
+        ...
+
+    def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """Run a Lua script."""
+        ...
+
+
+class RedisDedupeStore:
+    """Remembers deliveries for all processes that share a Redis. Needs the extra `redis`, and asyncio.
+
+    A new delivery takes two calls to Redis, a repeated one two. While Redis does not answer, claims fail, so that the
+    platform delivers again.
+
+    Args:
+        redis: A `redis.asyncio.Redis` or `RedisCluster`. It stays yours to close.
+        ttl: Seconds for which a handled delivery is remembered; more than the 24 hours for which platforms repeat.
+        lease: Seconds after which a claim that was neither confirmed nor released is free again, as when its process
+            has died; more than any handler takes.
+        prefix: What the names of all Redis keys begin with.
+        timeout: Seconds for one command, and for a new delivery's turn in a burst; platforms wait 5 for an answer.
+
+    Raises:
+        ConfigurationError: An argument makes no sense, or the package redis is missing.
+    """
+
+    def __init__(
+        self,
+        redis: RedisCommands,
+        *,
+        ttl: float = DEFAULT_TTL,
+        lease: float = DEFAULT_LEASE,
+        prefix: str = "dialogkit:webhook:",
+        timeout: float = 2.0,
+    ) -> None:
+        check_times(ttl, lease)
+        if not is_positive(timeout):
+            raise ConfigurationError(f"timeout must be a positive number of seconds, not {timeout!r}")
+        if not all(callable(getattr(redis, name, None)) for name in ("set", "get", "eval")):
+            raise ConfigurationError(f"redis takes a redis.asyncio.Redis, not {type(redis).__name__}")
+        self._redis = redis
+        self._failures = _redis_error()
+        self._ttl = math.ceil(ttl * 1_000)
+        self._lease = math.ceil(lease * 1_000)
+        self._prefix = prefix
+        self._timeout = timeout
+        self._line = anyio.Semaphore(_MOST_AT_ONCE)
+        self._claims: dict[str, bytes] = {}
+
+    async def claim(self, key: str) -> Claim:
+        """Take a delivery for the time of the lease, if nobody has it and it was not handled.
+
+        Raises:
+            DialogkitError: Redis does not answer.
+        """
+        mine = secrets.token_hex(16).encode()
+        for _ in range(_ATTEMPTS):
+            value: object = mine
+            if not await self._ask(
+                partial(self._redis.set, self._prefix + key, mine, px=self._lease, nx=True), new=True
+            ):
+                value = await self._ask(partial(self._redis.get, self._prefix + key))
+            # What is refused may be mine all the same: redis repeats a command whose answer was lost.
+            if value in (mine, mine.decode()):
+                self._remember(key, mine)
+                return Claim.NEW
+            if value is not None:
+                return Claim.DONE if value in (_DONE, _DONE.decode()) else Claim.RUNNING
+        return Claim.RUNNING  # others claim and release it all the time
+
+    async def confirm(self, key: str) -> None:
+        """Remember that a delivery was handled; another process may have claimed it.
+
+        Raises:
+            DialogkitError: Redis does not answer.
+        """
+        self._claims.pop(key, None)
+        await self._ask(partial(self._redis.set, self._prefix + key, _DONE, px=self._ttl))
+
+    async def release(self, key: str) -> None:
+        """Give back a delivery that this store has claimed. What was handled, or claimed by others since, stays so.
+
+        Raises:
+            DialogkitError: Redis does not answer.
+        """
+        mine = self._claims.pop(key, None)
+        if mine is not None:
+            await self._ask(partial(self._redis.eval, _RELEASE, 1, self._prefix + key, mine))
+
+    def __repr__(self) -> str:
+        return f"<RedisDedupeStore under {self._prefix!r}>"
+
+    def _remember(self, key: str, claim: bytes) -> None:
+        while len(self._claims) >= _MOST_CLAIMS:
+            self._claims.pop(next(iter(self._claims)))
+        self._claims[key] = claim
+
+    async def _ask(self, command: Callable[[], Awaitable[T]], *, new: bool = False) -> T:
+        # What is new can be refused, and comes again; what was handled has to be told, however long the line is.
+        try:
+            with anyio.fail_after(self._timeout if new else math.inf):
+                async with self._line:
+                    with anyio.fail_after(self._timeout):
+                        return await command()
+        except (self._failures, OSError, TimeoutError) as exc:
+            raise DialogkitError(
+                f"the dedupe store cannot ask Redis ({type(exc).__name__}): answer the delivery with 503, so that the "
+                "platform repeats it"
+            ) from exc
+
+
+def _redis_error() -> type[Exception]:
+    try:
+        from redis.exceptions import RedisError  # noqa: PLC0415 - an optional package
+    except ImportError:
+        raise ConfigurationError("RedisDedupeStore needs the package redis: pip install 'dialogkit[redis]'") from None
+    return RedisError

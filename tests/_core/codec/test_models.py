@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import copy
+import pickle
+from datetime import datetime, timedelta, timezone
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field, TypeAdapter, ValidationError
+
+from dialogkit._core.codec.models import (
+    Arguments,
+    CommaSeparated,
+    IsoDateTime,
+    Model,
+    UnixMilliseconds,
+    UnixSeconds,
+    always_sent,
+    attach_info,
+    require_one_of,
+    require_together,
+    tag_of,
+)
+from dialogkit._core.response import ResponseInfo, response_info
+
+INFO = ResponseInfo(status=200, headers={"x": "y"}, request_id="r1", attempts=1, elapsed=0.5)
+
+
+class Stop(Model):
+    type: Literal["stop"] = "stop"
+    final_message: str | None = None
+    _always = always_sent("type")
+
+
+class Filter(Arguments):
+    kinds: Annotated[list[str], CommaSeparated] | None = None
+    start: UnixMilliseconds | None = None
+    end: UnixMilliseconds | None = None
+    contact: str | None = Field(default=None, serialization_alias="contactId")
+    bot: str | None = None
+    _one = require_one_of("contact", "bot")
+    _both = require_together("start", "end")
+
+
+def sent(**arguments: Any) -> dict[str, Any]:
+    checked = TypeAdapter(Filter).validate_python({"bot": "b", **arguments}, strict=True)
+    return checked.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def test_json_and_python_spelling_are_both_read() -> None:
+    assert Stop.model_validate({"finalMessage": "Bye"}) == Stop(final_message="Bye")
+
+
+def test_unset_fields_are_left_out_and_null_is_sent() -> None:
+    assert Stop().model_dump(exclude_unset=True) == {"type": "stop"}
+    assert Stop(final_message=None).model_dump(exclude_unset=True) == {"type": "stop", "finalMessage": None}
+
+
+def test_unknown_fields_are_kept() -> None:
+    assert Stop.model_validate({"x": 1}).model_dump()["x"] == 1
+
+
+def test_the_exchange_behind_a_model_is_no_part_of_it() -> None:
+    stop = Stop()
+    attach_info(stop, INFO)
+    assert response_info(stop) is INFO
+    assert stop == Stop()
+    assert "response" not in repr(stop) + stop.model_dump_json()
+    for other in (copy.copy(stop), pickle.loads(pickle.dumps(stop))):
+        assert other == stop
+
+
+@pytest.mark.parametrize("thing", ["text", [], None, Stop()])
+def test_what_no_call_returned_has_no_exchange(thing: object) -> None:
+    with pytest.raises(TypeError, match=type(thing).__name__):
+        response_info(thing)
+
+
+def test_lists_are_joined_by_commas() -> None:
+    assert sent(kinds=["a", "b"]) == {"kinds": "a,b", "bot": "b"}
+    with pytest.raises(ValidationError, match="without commas"):
+        sent(kinds=["a,b"])
+
+
+@given(st.datetimes(timezones=st.timezones()))
+def test_moments_become_whole_numbers(moment: datetime) -> None:
+    elapsed = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    assert TypeAdapter(UnixSeconds).validate_python(moment) == elapsed // timedelta(seconds=1)
+    assert TypeAdapter(UnixMilliseconds).validate_python(moment) == elapsed // timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("kind", [UnixSeconds, UnixMilliseconds, IsoDateTime])
+def test_moments_without_a_time_zone_are_refused(kind: Any) -> None:
+    with pytest.raises(ValidationError, match="time zone"):
+        TypeAdapter(kind).validate_python(datetime(2026, 1, 1), strict=True)  # noqa: DTZ001 - the point
+
+
+def test_dates_of_the_platform_are_read() -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(IsoDateTime)
+    assert adapter.validate_json('"2026-01-01T00:00:00.000Z"') == datetime(2026, 1, 1, tzinfo=timezone.utc)
+    assert isinstance(adapter.validate_json('"2026-01-01T00:00:00"'), datetime)
+    assert adapter.validate_json('"soon"') == "soon"
+
+
+def test_one_of_several_is_needed() -> None:
+    assert sent(contact="c") == {"bot": "b", "contactId": "c"}
+    with pytest.raises(ValidationError, match="at least one of `contact`, `bot`"):
+        sent(bot=None)
+
+
+def test_some_go_together() -> None:
+    assert sent(start=1, end=2) == {"bot": "b", "start": 1, "end": 2}
+    with pytest.raises(ValidationError, match="`end` is missing"):
+        sent(start=1)
+
+
+@pytest.mark.parametrize(
+    ("value", "tag"),
+    [
+        ({"type": "stop"}, "stop"),
+        (Stop(), "stop"),
+        ({"type": "go"}, ""),
+        ({}, ""),
+        ({"type": ["stop"]}, ""),
+        (7, ""),
+    ],
+)
+def test_tags(value: object, tag: str) -> None:
+    assert tag_of("type", "type", ("stop",))(value) == tag
