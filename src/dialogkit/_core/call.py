@@ -26,7 +26,7 @@ RetrySafety: TypeAlias = Literal["safe", "idempotent", "never-after-sent"]
 """`safe`: changes nothing. `idempotent`: twice is the same as once. `never-after-sent`: twice may be twice."""
 
 BodyEncoding: TypeAlias = Literal["json", "form", "multipart"]
-Answer: TypeAlias = Literal["json", "text", "bytes", "none", "raw"]
+AnswerKind: TypeAlias = Literal["json", "text", "bytes", "none", "raw"]
 Progress: TypeAlias = Callable[[int, "int | None"], object]
 """Called as bytes move, with the bytes so far and the total if it is known."""
 
@@ -62,7 +62,7 @@ class Operation(Generic[T_co]):
     """The path's template, for example `/conversations/{conversationId}`; its slashes are kept exactly."""
     retry: RetrySafety
     tag: str = ""
-    answer: Answer = "json"
+    answer: AnswerKind = "json"
     result: Callable[[], Any] | None = None
     """The type of the result, for `answer="json"`."""
     query: Callable[[], Any] | None = None

@@ -15,8 +15,8 @@ import pytest
 import respx
 
 from dialogkit._core.http import over_aiohttp, pool
-from dialogkit._core.http.messages import Request
 from dialogkit._core.http.pool import Connection, TransportFailure, failure_from
+from dialogkit._core.http.transport import Request
 from tests.support.backends import on_every_backend
 from tests.support.messages import request_of
 from tests.support.servers import Behaviour, Server, answer, deaf, drop, hang_up, raw, reset, then_stall

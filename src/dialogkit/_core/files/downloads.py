@@ -23,7 +23,7 @@ from typing_extensions import Self
 from dialogkit._core.call import Progress
 from dialogkit._core.errors import APIConnectionError, APITimeoutError, InvalidArgumentError
 from dialogkit._core.files.filenames import suggested_filename
-from dialogkit._core.http.messages import Answer
+from dialogkit._core.http.transport import Answer
 from dialogkit._core.response import ResponseInfo
 from dialogkit._core.support.callbacks import Guarded
 from dialogkit._core.support.lazy import LazyModule

@@ -21,8 +21,8 @@ import yarl
 from aiohttp.connector import Connection as _Connection
 from multidict import CIMultiDict
 
-from dialogkit._core.http.messages import Answer, Request
 from dialogkit._core.http.over_httpx import DirectTransport, limits_of, origin_and_target
+from dialogkit._core.http.transport import Answer, Request
 
 _MAX_CONNECTIONS: Final = 1000
 # Less than the five seconds after which common servers close an idle connection, so that a request seldom meets one

@@ -9,8 +9,8 @@ from typing import Final
 
 import httpx
 
-from dialogkit._core.http.messages import Answer, Origin, Request
 from dialogkit._core.http.proxies import proxy_mounts
+from dialogkit._core.http.transport import Answer, Origin, Request
 
 
 class DirectTransport(httpx.AsyncBaseTransport):

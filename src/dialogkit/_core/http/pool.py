@@ -16,8 +16,8 @@ import httpx
 
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.http.failure import TransportFailure, failure_from, is_transport_error
-from dialogkit._core.http.messages import Answer, Request
 from dialogkit._core.http.over_httpx import OwnClient, origin_and_target, send
+from dialogkit._core.http.transport import Answer, Request
 
 __all__ = ["Connection", "TransportFailure", "failure_from"]
 
