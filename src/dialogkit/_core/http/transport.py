@@ -1,14 +1,20 @@
-"""A request and its answer, as the pieces of one attempt pass them on.
+"""What carries requests to a server, and the words that it is told in: a request, and its answer.
 
-httpx's own classes parse, copy and wrap more than a call of an SDK needs: they are made where a request really goes
-through httpx, and nowhere else.
+A `Transport` sends one request and brings back one answer. It follows no redirect, repeats nothing and keeps no
+cookies. What goes wrong leaves it as a `TransportFailure`, which says the one thing that decides about a repetition:
+may the request have reached the server? Each engine is a transport; users may pass one of their own.
+
+Requests and answers are data of our own: httpx's classes parse, copy and wrap more than a call of an SDK needs. They
+are made where a request really goes through httpx, and nowhere else.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, ItemsView, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, ItemsView, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
 
+from dialogkit._core.http.bodies import Decoder, cut, decoder_of
 from dialogkit._core.support.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -51,9 +57,10 @@ class Request:
         target: Path and query as they stand in the request line.
         headers: Under lower-case names; their values are Latin-1, as HTTP has it.
         content: The body, or where it is read from while it is sent.
+        redirected: An answer led here, so that what is meant for the first origin only must not go along.
     """
 
-    __slots__ = ("content", "headers", "method", "origin", "target")
+    __slots__ = ("content", "headers", "method", "origin", "redirected", "target")
 
     def __init__(
         self,
@@ -62,12 +69,15 @@ class Request:
         target: str,
         headers: Mapping[str, str],
         content: bytes | AsyncIterable[bytes] | None = None,
+        *,
+        redirected: bool = False,
     ) -> None:
         self.method = method
         self.origin = origin
         self.target = target
         self.headers = headers
         self.content = content
+        self.redirected = redirected
 
     @property
     def url(self) -> str:
@@ -79,19 +89,21 @@ class Request:
 
 
 class Answer:
-    """Status and headers of an answer; its body is read once, by `read` or by `chunks`.
+    """Status, headers and body of an answer. The body is taken once, by `read` or by `chunks`.
 
     Args:
         status: The HTTP status.
         raw_headers: Names and values as they came.
+        body: The body as it came, compressed if the headers say so; in memory, or in pieces that are still to come.
     """
 
-    __slots__ = ("_fields", "headers", "raw_headers", "status")
+    __slots__ = ("_body", "_fields", "headers", "raw_headers", "status")
 
-    def __init__(self, status: int, raw_headers: RawHeaders) -> None:
+    def __init__(self, status: int, raw_headers: RawHeaders = (), body: bytes | AsyncIterator[bytes] = b"") -> None:
         self.status = status
         self.raw_headers = raw_headers
         self.headers = Headers(raw_headers)
+        self._body = body
         self._fields: dict[bytes, bytes] | None = None
 
     @property
@@ -111,19 +123,95 @@ class Answer:
         return self.status in _REDIRECTS and method in _FOLLOWED_METHODS and b"location" in self.fields
 
     async def read(self) -> bytes:
-        """Return the whole body, decompressed, and give the connection back."""
-        raise NotImplementedError
+        """Return the whole body, decompressed, and give the connection back.
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Return the body in pieces, decompressed."""
-        raise NotImplementedError
+        Raises:
+            TransportFailure: The body broke off, stalled, or could not be decompressed.
+        """
+        async with aclosing(self.chunks()) as chunks:
+            return b"".join([chunk async for chunk in chunks])
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body, decompressed, in pieces of at most 1 MiB.
+
+        Raises:
+            TransportFailure: The body broke off, stalled, or could not be decompressed.
+        """
+        decoder = self._decoder()
+        async with aclosing(self._pieces()) as pieces:
+            async for piece in pieces:
+                for chunk in cut(piece) if decoder is None else decoder.pieces(piece):
+                    yield chunk
+        if decoder is not None:
+            decoder.check_end()
 
     async def aclose(self) -> None:
         """Give the connection back, or drop it when bytes are still to come."""
-        raise NotImplementedError
+        if isinstance(self._body, AsyncGenerator):
+            await cast("AsyncGenerator[bytes, None]", self._body).aclose()
+
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body as the network delivers it; engines have a way of their own."""
+        if isinstance(self._body, bytes):
+            yield self._body
+            return
+        async for piece in self._body:
+            yield piece
+
+    def _decoder(self) -> Decoder | None:
+        if b"content-encoding" not in self.fields:
+            return None
+        return decoder_of(self.headers["content-encoding"])
 
     def __repr__(self) -> str:
         return f"<Answer {self.status}>"
+
+
+class Transport(Protocol):
+    """Carries requests to a server.
+
+    Pass one as `http_client` to send calls your own way: over another HTTP library, from a recording, past a gateway.
+
+        class Canned:
+            async def send(self, request: Request, timeout: float) -> Answer:
+                return Answer(200, [(b"content-type", b"application/json")], b'{"id": "bot_1"}')
+    """
+
+    async def send(self, request: Request, timeout: float) -> Answer:
+        """Send `request` once and return its answer as soon as the headers are there.
+
+        Redirects are returned as they are. What the source of a request's body raises is let through.
+
+        Args:
+            request: What to send, and nothing beyond it but what HTTP demands.
+            timeout: Seconds to get a connection, then for each write, then for each piece of the answer; `math.inf`
+                for no limit.
+
+        Raises:
+            TransportFailure: No answer came. Nothing else is raised about the network.
+        """
+        ...
+
+
+class AsyncClient(Protocol):
+    """An `AsyncClient` of httpx or of httpx2, which have no class in common."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its owner has closed it."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close it."""
+        ...
+
+
+class Engine(Transport, Protocol):
+    """A transport of the house, which opens connections, so that it wants to be closed."""
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...
 
 
 class Headers(Mapping[str, str]):
