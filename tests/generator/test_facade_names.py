@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,12 @@ CLIENTS = {"hoopai": dialogkit.HoopAI, "hoverbot": dialogkit.HoverBot, "convoai"
 WORD = {"hoopai": "hoop", "hoverbot": "hover", "convoai": "convo"}
 
 
-def methods(cls: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def methods(cls: type, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the methods that a client leads to, with what users write for them."""
     for name, member in vars(cls).items():
-        if isinstance(member, cached_property):
-            inner: object = member.func
-            if isinstance(inner, type) and issubclass(inner, Namespace):
-                yield from methods(inner, f"{path}{name}.")
+        inner: object = getattr(member, "func", None)  # of a cached property
+        if isinstance(inner, type) and issubclass(inner, Namespace):
+            yield from methods(inner, f"{path}{name}.")
         elif inspect.isfunction(member) and path and not name.startswith("_"):
             yield f"{path}{name}", member
 

@@ -177,7 +177,7 @@ async def search_conversations(
     sort_by: models.ConversationSortField | None = None,
     sort: models.SortDirection | None = None,
     sort_score_profile: str | None = None,
-    start_after_date: datetime | int | Sequence[datetime | int] | None = None,
+    start_after_date: datetime | int | Sequence[models.SortValue] | None = None,
     limit: int | None = None,
     location_id: str | None = None,
     resume: str | None = None,
@@ -185,8 +185,8 @@ async def search_conversations(
 ) -> models.ConversationSearchPage:
     """Search the conversations of a location.
 
-    All filters given must hold. The next page starts after the sort value of the last conversation received: pass it as
-    `start_after_date`. The last page is the one with fewer than `limit` conversations.
+    All filters given must hold. The next page starts after the `sort` of the last conversation received: pass it as
+    `start_after_date`.
 
     Args:
         id: Only the conversation with this id.
@@ -208,9 +208,9 @@ async def search_conversations(
         sort_by: What to sort by. It also decides what `start_after_date` means.
         sort: Ascending or descending.
         sort_score_profile: Id of the score profile to sort by when `sort_by` is `score_profile`.
-        start_after_date: Sort value of the last conversation received, usually the date in epoch milliseconds that
-            `sort_by` names. Where sorting takes several values into account, give all of them; the parameter is then
-            repeated.
+        start_after_date: Sort value of the last conversation received: the row's `sort`, whole, which repeats the
+            parameter where it has several values. Where rows have no `sort`, the date that `sort_by` names, in epoch
+            milliseconds.
         limit: Conversations per page. The server takes 20 by default; its maximum is not documented. At least 1.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
         resume: The cursor of an earlier page: continue after it.

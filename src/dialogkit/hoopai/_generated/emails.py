@@ -29,6 +29,7 @@ GET_EMAIL: Operation[models.EmailMessage] = Operation(
     retry="safe",
     tag="emails",
     result=lambda: models.EmailMessage,
+    unwrap="emailMessage",
 )
 
 

@@ -3,10 +3,9 @@
 # ruff: noqa: PYI051 - known values stand beside `str`, so that an editor completes them and new ones are no error
 """What HoopAI receives and answers."""
 
-import datetime as dt
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AliasChoices, Discriminator, Field, Tag
 
 from dialogkit._core.codec.models import (
     Arguments,
@@ -14,6 +13,7 @@ from dialogkit._core.codec.models import (
     IsoDateTime,
     Model,
     SnakeModel,
+    Timestamp,
     UnixMilliseconds,
     UnixSeconds,
     always_sent,
@@ -164,6 +164,7 @@ __all__ = [
     "KnowledgeEntryList",
     "KnowledgeEntryType",
     "LastMessageAction",
+    "LastMessageType",
     "LcEmailStatsDeliveryStatus",
     "LcEmailStatsEnvelope",
     "LcEmailStatsEvent",
@@ -185,6 +186,7 @@ __all__ = [
     "ListVoiceCallsQuery",
     "LiveChatTyping",
     "Message",
+    "MessageActivity",
     "MessageDeliveryStatus",
     "MessageDirection",
     "MessageExportChannel",
@@ -207,6 +209,7 @@ __all__ = [
     "MessageSubType",
     "MessageType",
     "MessageTypeFilter",
+    "Moment",
     "NestedEmailMeta",
     "OAuthGrantType",
     "OAuthInstalledLocation",
@@ -231,6 +234,7 @@ __all__ = [
     "SentimentScore",
     "SleepTimeUnit",
     "SortDirection",
+    "SortValue",
     "StatusRecipient",
     "StopBotAction",
     "StopBotActionInput",
@@ -254,7 +258,6 @@ __all__ = [
     "UnknownKnowledgeEntryCreate",
     "UnknownVoiceAction",
     "UnknownVoiceActionInput",
-    "UnknownVoiceAgentAction",
     "UnsubscriptionAction",
     "UnsubscriptionActionType",
     "UnsubscriptionChange",
@@ -312,25 +315,16 @@ __all__ = [
     "VoiceActionWorkflowTriggerInput",
     "VoiceActionWorkflowTriggerParameters",
     "VoiceAgent",
-    "VoiceAgentAction",
-    "VoiceAgentAppointmentBookingAction",
-    "VoiceAgentCallTransferAction",
     "VoiceAgentCreate",
-    "VoiceAgentCustomAction",
-    "VoiceAgentDataExtractionAction",
-    "VoiceAgentInCallDataExtractionAction",
     "VoiceAgentInterval",
-    "VoiceAgentKnowledgeBaseAction",
     "VoiceAgentLanguage",
     "VoiceAgentNotifications",
     "VoiceAgentNotificationsInput",
     "VoiceAgentPage",
     "VoiceAgentPatienceLevel",
-    "VoiceAgentSmsAction",
     "VoiceAgentTranslation",
     "VoiceAgentTranslationInput",
     "VoiceAgentUpdate",
-    "VoiceAgentWorkflowTriggerAction",
     "VoiceAgentWorkingHours",
     "VoiceAiCallEndAction",
     "VoiceAiCallEndEvent",
@@ -431,11 +425,11 @@ class AdvancedFollowupAction(Model):
     """An action that follows up on a silent contact."""
 
     id: str
-    name: str
+    name: str | None = None
     type: Literal["advancedFollowup"] = "advancedFollowup"
     agent_id: str | None = None
     """Id of the agent that has the action."""
-    details: AdvancedFollowupDetails
+    details: AdvancedFollowupDetails | None = None
     """A series of follow-ups on a contact who went silent or asked to be contacted later."""
 
 
@@ -471,7 +465,7 @@ class AgentActionRef(Model):
     """An action of an agent, by id."""
 
     id: str
-    type: AgentActionType
+    type: AgentActionType | None = None
     """What an action does."""
 
 
@@ -497,25 +491,25 @@ class Agent(Model):
     """An agent with its configuration."""
 
     id: str
-    name: str
+    name: str | None = None
     business_name: str | None = None
-    mode: AgentMode
+    mode: AgentMode | None = None
     """What an agent does with incoming messages: nothing (`off`), propose replies (`suggestive`), or reply by itself
     (`auto-pilot`).
     """
-    channels: list[AgentChannel]
-    is_primary: bool
+    channels: list[AgentChannel] | None = None
+    is_primary: bool | None = None
     personality: str | None = None
     goal: str | None = None
     instructions: str | None = None
     knowledge_base_ids: list[str] | None = None
-    actions: list[AgentActionRef]
+    actions: list[AgentActionRef] | None = None
     """The actions attached to the agent, by id."""
-    wait_time: int
+    wait_time: int | None = None
     """How long the agent waits before a reply, in `wait_time_unit`."""
-    wait_time_unit: WaitTimeUnit
+    wait_time_unit: WaitTimeUnit | None = None
     """Unit of the time an agent waits before it replies."""
-    auto_pilot_max_messages: int
+    auto_pilot_max_messages: int | None = None
     """How many messages the agent may send on auto-pilot before a person has to step in."""
     sleep_on_manual_message: bool | None = None
     sleep_on_workflow_message: bool | None = None
@@ -562,11 +556,11 @@ class AppointmentBookingAction(Model):
     """An action that books appointments."""
 
     id: str
-    name: str
+    name: str | None = None
     type: Literal["appointmentBooking"] = "appointmentBooking"
     agent_id: str | None = None
     """Id of the agent that has the action."""
-    details: AppointmentBookingDetails
+    details: AppointmentBookingDetails | None = None
     """How to book an appointment. If `only_send_link` is true, none of `trigger_workflow`, `sleep_after_booking`,
     `transfer_bot`, `reschedule_enabled` and `cancel_enabled` may be true.
     """
@@ -609,11 +603,11 @@ class HumanHandOverAction(Model):
     """An action that hands the conversation to a person."""
 
     id: str
-    name: str
+    name: str | None = None
     type: Literal["humanHandOver"] = "humanHandOver"
     agent_id: str | None = None
     """Id of the agent that has the action."""
-    details: HumanHandOverDetails
+    details: HumanHandOverDetails | None = None
     """When a person takes over, and who."""
 
 
@@ -648,11 +642,11 @@ class StopBotAction(Model):
     """An action that makes the agent stop replying."""
 
     id: str
-    name: str
+    name: str | None = None
     type: Literal["stopBot"] = "stopBot"
     agent_id: str | None = None
     """Id of the agent that has the action."""
-    details: StopBotDetails
+    details: StopBotDetails | None = None
     """When the agent stops replying, and for how long."""
 
 
@@ -679,11 +673,11 @@ class TransferBotAction(Model):
     """An action that hands the conversation to another agent."""
 
     id: str
-    name: str
+    name: str | None = None
     type: Literal["transferBot"] = "transferBot"
     agent_id: str | None = None
     """Id of the agent that has the action."""
-    details: TransferBotDetails
+    details: TransferBotDetails | None = None
     """When another agent takes over, and which. The type `Custom` needs a condition and two examples."""
 
 
@@ -702,11 +696,11 @@ class TriggerWorkflowAction(Model):
     """An action that starts workflows."""
 
     id: str
-    name: str
+    name: str | None = None
     type: Literal["triggerWorkflow"] = "triggerWorkflow"
     agent_id: str | None = None
     """Id of the agent that has the action."""
-    details: TriggerWorkflowDetails
+    details: TriggerWorkflowDetails | None = None
     """Which workflows to start, and when."""
 
 
@@ -736,11 +730,11 @@ class UpdateContactFieldAction(Model):
     """An action that fills in a field of the contact."""
 
     id: str
-    name: str
+    name: str | None = None
     type: Literal["updateContactField"] = "updateContactField"
     agent_id: str | None = None
     """Id of the agent that has the action."""
-    details: UpdateContactFieldDetails
+    details: UpdateContactFieldDetails | None = None
     """Which field of the contact to fill in from the conversation."""
 
 
@@ -775,15 +769,15 @@ AgentAction: TypeAlias = Annotated[
 class DeletedAgentAction(Model):
     """An action that was deleted."""
 
-    id: str
+    id: str | None = None
 
 
 class AgentActionDeleteResult(Model):
     """What became of the request to delete an action."""
 
-    data: DeletedAgentAction
+    data: DeletedAgentAction | None = None
     """An action that was deleted."""
-    success: bool
+    success: bool | None = None
 
 
 class AppointmentBookingActionInput(Model):
@@ -906,8 +900,8 @@ AgentActionInput: TypeAlias = Annotated[
 class AgentActionList(Model):
     """The actions of an agent."""
 
-    data: list[AgentAction]
-    success: bool
+    data: list[AgentAction] | None = None
+    success: bool | None = None
 
 
 class AgentCreate(Model):
@@ -959,8 +953,8 @@ class AgentCreate(Model):
 class AgentDeleteResult(Model):
     """What became of the request to delete an agent."""
 
-    success: bool
-    id: str
+    success: bool | None = None
+    id: str | None = None
     """Id of the agent."""
 
 
@@ -985,24 +979,24 @@ class AgentListItem(Model):
     """
 
     id: str
-    name: str
+    name: str | None = None
     business_name: str | None = None
-    mode: AgentMode
+    mode: AgentMode | None = None
     """What an agent does with incoming messages: nothing (`off`), propose replies (`suggestive`), or reply by itself
     (`auto-pilot`).
     """
-    channels: list[AgentChannel]
-    is_primary: bool
+    channels: list[AgentChannel] | None = None
+    is_primary: bool | None = None
     goal: AgentListGoal | None = None
     """Goal of an agent in a list, normally an object; the full agent has a plain text."""
     knowledge_base_ids: list[str] | None = None
-    actions: list[AgentActionRef]
+    actions: list[AgentActionRef] | None = None
     """The actions attached to the agent, by id."""
-    wait_time: int
+    wait_time: int | None = None
     """How long the agent waits before a reply, in `wait_time_unit`."""
-    wait_time_unit: WaitTimeUnit
+    wait_time_unit: WaitTimeUnit | None = None
     """Unit of the time an agent waits before it replies."""
-    auto_pilot_max_messages: int
+    auto_pilot_max_messages: int | None = None
     """How many messages the agent may send on auto-pilot before a person has to step in."""
     sleep_on_manual_message: bool | None = None
     sleep_on_workflow_message: bool | None = None
@@ -1012,17 +1006,17 @@ class AgentListItem(Model):
     """How long the agent sleeps, in `sleep_time_unit`; null for a sleep without end."""
     sleep_time_unit: SleepTimeUnit | None = None
     """Unit of `sleep_time`; null for a sleep without end."""
-    created_at: dt.datetime
-    updated_at: dt.datetime
+    created_at: Timestamp | None = None
+    updated_at: Timestamp | None = None
 
 
 class AgentPage(Model):
     """One page of agents."""
 
-    agents: list[AgentListItem]
-    total_count: int
+    agents: list[AgentListItem] | None = None
+    total_count: int | None = None
     """How many agents the location has, whether or not they match the query."""
-    count: int
+    count: int | None = None
     """How many agents are on this page."""
 
 
@@ -1101,8 +1095,8 @@ class Bot(Model):
     """Longest reply, in tokens of the model."""
     status: BotStatus | None = None
     """State of a bot - switched on, switched off, or still being drafted."""
-    created_at: dt.datetime | None = None
-    updated_at: dt.datetime | None = None
+    created_at: Timestamp | None = None
+    updated_at: Timestamp | None = None
 
 
 ConversationStatus: TypeAlias = Literal["open", "closed", "escalated"] | str
@@ -1153,10 +1147,15 @@ MessageType: TypeAlias = (
         "TYPE_ACTIVITY_WHATSAPP",
         "TYPE_FORM_SUBMISSION",
         "TYPE_SMS_REACTION",
+        "TYPE_NO_SHOW",
     ]
     | str
 )
 """Type of a message, in words. Some answers are known to drop the prefix `TYPE_`."""
+
+
+LastMessageType: TypeAlias = MessageType | int
+"""Type of the last message of a conversation: in words, or as a code such as 100, which some answers have."""
 
 
 class BotConversation(Model):
@@ -1171,11 +1170,11 @@ class BotConversation(Model):
     assigned_to: str | None = None
     """Id of the user who looks after the conversation."""
     last_message_body: str | None = None
-    last_message_type: MessageType | None = None
-    """Type of a message, in words. Some answers are known to drop the prefix `TYPE_`."""
+    last_message_type: LastMessageType | None = None
+    """Type of the last message of a conversation: in words, or as a code such as 100, which some answers have."""
     unread_count: int | None = None
-    date_added: dt.datetime | None = None
-    date_updated: dt.datetime | None = None
+    date_added: Timestamp | None = None
+    date_updated: Timestamp | None = None
 
 
 class BotConversationList(Model):
@@ -1219,7 +1218,7 @@ class BotStatusChangedEvent(Model):
     """Name of the event."""
     location_id: str
     """The location the event happened in."""
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent. Refuse events older than about 5 minutes."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
@@ -1322,18 +1321,18 @@ class CallLogAction(Model):
 
     action_id: str | None = None
     """Id of the action of the voice agent."""
-    action_type: VoiceActionType
+    action_type: VoiceActionType | None = None
     """Kind of action. APPOINTMENT_BOOKING appears only in calls since 9 September 2025."""
-    action_name: str
+    action_name: str | None = None
     """Name the action had."""
     action_parameters: JsonObject | None = None
     """The parameters the action ran with. Their keys follow `action_type`, as in a voice action, but the wire leaves
     keys
     out and adds others.
     """
-    executed_at: dt.datetime | None = None
+    executed_at: Timestamp | None = None
     """When the action ran."""
-    trigger_received_at: dt.datetime | None = None
+    trigger_received_at: Timestamp | None = None
     """When the conversation called for the action."""
 
 
@@ -1355,23 +1354,23 @@ class CallLog(Model):
     """Id of the call."""
     contact_id: str | None = None
     """The contact on the line, when known."""
-    agent_id: str
+    agent_id: str | None = None
     """The voice agent that spoke."""
-    is_agent_deleted: bool
+    is_agent_deleted: bool | None = None
     """Whether that agent has been deleted since."""
     from_number: str | None = None
     """Telephone number of the caller."""
-    created_at: dt.datetime
+    created_at: Timestamp | None = None
     """When the call began to be recorded."""
-    duration: int
+    duration: int | None = None
     """Length of the call in seconds."""
-    trial_call: bool
+    trial_call: bool | None = None
     """Whether the call only tried the agent out."""
-    executed_call_actions: list[CallLogAction]
+    executed_call_actions: list[CallLogAction] | None = None
     """The actions that ran during the call."""
-    summary: str
+    summary: str | None = None
     """Short account of the call."""
-    transcript: str
+    transcript: str | None = None
     """The whole conversation as one text, a line per turn, each beginning with `bot:` or `human:`. A blank after the
     colon
     is not guaranteed.
@@ -1382,6 +1381,8 @@ class CallLog(Model):
     """Values the agent picked out of the call, under keys that the agent's set-up chooses."""
     message_id: str | None = None
     """The message that stands for the call in its conversation."""
+    agent_transfer_occurred: bool | None = None
+    """Whether the call was handed on to a human or another agent."""
 
 
 CallLogCallType: TypeAlias = Literal["LIVE", "TRIAL"] | str
@@ -1391,13 +1392,13 @@ CallLogCallType: TypeAlias = Literal["LIVE", "TRIAL"] | str
 class CallLogPage(Model):
     """One page of call logs."""
 
-    total: int
+    total: int | None = None
     """How many calls match, over all pages."""
-    page: int
+    page: int | None = None
     """Number of this page, counted from 1."""
-    page_size: int
+    page_size: int | None = None
     """Calls per page."""
-    call_logs: list[CallLog]
+    call_logs: list[CallLog] | None = None
     """The calls of this page."""
 
 
@@ -1421,10 +1422,17 @@ class CallMeta(Model):
 class CancelScheduledResult(Model):
     """What became of the request to cancel a scheduled message."""
 
-    status: int
+    status: int | None = None
     """The outcome as an HTTP-like code. Anything but 2xx means that nothing was cancelled."""
-    message: str
+    message: str | None = None
     """The outcome in words."""
+
+
+Moment: TypeAlias = Timestamp
+"""A moment in one of the forms in which the platform writes it: ISO 8601, epoch milliseconds as a number or as a string
+of
+digits, or an object with `seconds` and `nanoseconds` since 1970.
+"""
 
 
 class Conversation(Model):
@@ -1435,15 +1443,23 @@ class Conversation(Model):
     contact_id: str
     assigned_to: str | None = None
     """Id of the user who looks after the conversation."""
-    type: int
+    type: int | None = None
     """Main channel: 1 phone, 2 email, 3 Facebook Messenger, 4 review, 5 group SMS, 6 internal chat (announced). Search
     results spell the same thing as `TYPE_PHONE` and so on.
     """
-    unread_count: int
-    inbox: bool
+    unread_count: int | None = None
+    inbox: bool | None = None
     """Whether the conversation stands in the inbox."""
     starred: bool | None = None
-    deleted: bool
+    deleted: bool | None = None
+    is_last_message_internal_comment: bool | None = None
+    """Whether the latest message is a comment for colleagues."""
+    last_message_type: LastMessageType | None = None
+    """Type of the last message of a conversation: in words, or as a code such as 100, which some answers have."""
+    last_message_date: Moment | None = None
+    """When the latest message came or went."""
+    message_types: list[int] | None = None
+    """Codes of the types of messages in the conversation."""
 
 
 class ConversationBotMessageEvent(Model):
@@ -1453,7 +1469,7 @@ class ConversationBotMessageEvent(Model):
     """Name of the event."""
     location_id: str
     """The location the event happened in."""
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent. Refuse events older than about 5 minutes."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
@@ -1489,7 +1505,7 @@ class ConversationEscalatedEvent(Model):
     """Name of the event."""
     location_id: str
     """The location the event happened in."""
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent. Refuse events older than about 5 minutes."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
@@ -1527,15 +1543,15 @@ class ConversationSearchResult(Model):
     id: str
     contact_id: str
     location_id: str
-    last_message_body: str
-    last_message_type: MessageType
-    """Type of a message, in words. Some answers are known to drop the prefix `TYPE_`."""
-    type: ConversationType
+    last_message_body: str | None = None
+    last_message_type: LastMessageType | None = None
+    """Type of the last message of a conversation: in words, or as a code such as 100, which some answers have."""
+    type: ConversationType | None = None
     """Main channel of a conversation, as search results name it."""
-    unread_count: int
-    full_name: str
+    unread_count: int | None = None
+    full_name: str | None = None
     """First and last name of the contact."""
-    contact_name: str
+    contact_name: str | None = None
     """Name to show where there is no full name."""
     email: str | None = None
     """Main email address of the contact. Missing for a contact with only a phone number."""
@@ -1550,14 +1566,28 @@ class ConversationSearchResult(Model):
     date_updated: UnixMilliseconds | None = None
     """When the conversation last changed, in epoch milliseconds. Undocumented but usually sent."""
     sort: list[Any] | None = None
-    """Sort values of this row, as `start_after_date` takes them. Undocumented; not always sent."""
+    """Sort values of this row, as `start_after_date` takes them: its cursor. Undocumented, but sent."""
+    followers: list[str] | None = None
+    """Ids of the users who follow the conversation."""
+    mentions: list[str] | None = None
+    """Ids of the users who are mentioned in it."""
+    tags: list[str] | None = None
+    """Tags of the contact."""
+    company_name: str | None = None
+    """The contact's company."""
+    is_last_message_internal_comment: bool | None = None
+    """Whether the latest message is a comment for colleagues."""
+    message_types: list[int] | None = None
+    """Codes of the types of messages in the conversation."""
+    scoring: list[Any] | None = None
+    """Scores of the contact."""
 
 
 class ConversationSearchPage(Model):
     """One page of search results."""
 
-    conversations: list[ConversationSearchResult]
-    total: int
+    conversations: list[ConversationSearchResult] | None = None
+    total: int | None = None
     """How many conversations match, on all pages together."""
 
 
@@ -1578,7 +1608,7 @@ class ConversationUnreadUpdateEvent(Model):
     """Name of the event."""
     location_id: str
     """The location the event happened in."""
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent. Refuse events older than about 5 minutes."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
@@ -1616,15 +1646,15 @@ class ConversationUpdate(Model):
 class CrawlError(Model):
     """Why a page could not be read."""
 
-    name: str
+    name: str | None = None
     """Kind of error."""
-    message: str
+    message: str | None = None
     """The error in words."""
-    status: int
+    status: int | None = None
     """HTTP status behind the error."""
-    response: str
+    response: str | None = None
     """What the crawler was told."""
-    stack: str
+    stack: str | None = None
     """Stack trace of the crawler."""
     options: JsonObject | None = None
     """Further details, or null."""
@@ -1652,9 +1682,9 @@ class CrawlOperation(Model):
 
     operation_id: str
     """Id of the crawl, for its status and for the training."""
-    status: CrawlStatus
+    status: CrawlStatus | None = None
     """State of the crawl."""
-    url: str
+    url: str | None = None
     """Where the crawl started."""
 
 
@@ -1663,25 +1693,25 @@ class CrawlOperationDetails(Model):
 
     id: str = Field(validation_alias="_id", serialization_alias="_id")
     """Id of the crawl, the same as its `operation_id`."""
-    discovered_urls_count: int
+    discovered_urls_count: int | None = None
     """How many pages were found."""
-    trained_urls_count: int
+    trained_urls_count: int | None = None
     """How many pages the knowledge base was trained on."""
-    location_id: str
+    location_id: str | None = None
     """The location that owns the crawl."""
-    status: CrawlStatus
+    status: CrawlStatus | None = None
     """State of the crawl."""
-    url: str
+    url: str | None = None
     """Where the crawl started."""
-    mode: CrawlMode
+    mode: CrawlMode | None = None
     """How far the crawl goes from there."""
-    knowledge_base_id: str
+    knowledge_base_id: str | None = None
     """The knowledge base the pages are meant for."""
-    created_at: dt.datetime
+    created_at: Timestamp | None = None
     """When the crawl started."""
-    updated_at: dt.datetime
+    updated_at: Timestamp | None = None
     """When the crawl last moved."""
-    v: int = Field(validation_alias="__v", serialization_alias="__v")
+    v: int | None = Field(default=None, validation_alias="__v", serialization_alias="__v")
     """Revision number of the platform's record."""
     robots_file_data: str | None = None
     """Text of the robots.txt of the website."""
@@ -1692,30 +1722,30 @@ class CrawlPage(Model):
 
     id: str
     """Id of the page."""
-    url: str
+    url: str | None = None
     """Address of the page."""
-    title: str
+    title: str | None = None
     """Title of the page."""
-    status: CrawlStatus
+    status: CrawlStatus | None = None
     """State of the page."""
-    location_id: str
+    location_id: str | None = None
     """The location that owns it."""
-    knowledge_base_id: str
+    knowledge_base_id: str | None = None
     """The knowledge base that holds it."""
-    content: str
+    content: str | None = None
     """URL of the file with the stored text, not the text itself."""
-    content_edited_by_user: bool
+    content_edited_by_user: bool | None = None
     """Whether somebody has edited the stored text."""
-    updated_at: dt.datetime
+    updated_at: Timestamp | None = None
     """When the page last changed."""
 
 
 class CrawlPageList(Model):
     """One page of crawled web pages."""
 
-    count: int
+    count: int | None = None
     """How many web pages the knowledge base holds, over all pages of the list."""
-    urls: list[CrawlPage]
+    urls: list[CrawlPage] | None = None
     """The web pages of this page of the list."""
 
 
@@ -1735,7 +1765,7 @@ class CrawlRecord(Model):
 
     id: str
     """Id of the page, as used for training."""
-    url: str
+    url: str | None = None
     """Address of the page."""
     title: str | None = None
     """Title of the page; sent for pages that are pending or were read."""
@@ -1748,16 +1778,16 @@ class CrawlStatusGroup(Model):
 
     id: CrawlStatus = Field(validation_alias="_id", serialization_alias="_id")
     """The state these pages share."""
-    records: list[CrawlRecord]
+    records: list[CrawlRecord] | None = None
     """The pages in that state."""
 
 
 class CrawlReport(Model):
     """How far a crawl has come."""
 
-    aggregate: list[CrawlStatusGroup]
+    aggregate: list[CrawlStatusGroup] | None = None
     """The pages found so far, grouped by state."""
-    operation_details: CrawlOperationDetails
+    operation_details: CrawlOperationDetails | None = None
     """The crawl as a whole."""
 
 
@@ -1802,10 +1832,13 @@ class CreatedConversation(Model):
     contact_id: str
     assigned_to: str | None = None
     """Id of the user who looks after the conversation."""
-    deleted: bool
-    last_message_date: dt.datetime
-    date_added: dt.datetime
-    date_updated: dt.datetime
+    deleted: bool | None = None
+    last_message_date: Moment | None = None
+    """A moment in one of the forms in which the platform writes it: ISO 8601, epoch milliseconds as a number or as a
+    string of digits, or an object with `seconds` and `nanoseconds` since 1970.
+    """
+    date_added: Timestamp | None = None
+    date_updated: Timestamp | None = None
 
 
 CustomSubtypeChannel: TypeAlias = Literal["email", "sms"] | str
@@ -1896,27 +1929,27 @@ class EmailMessage(Model):
     id: str
     alt_id: str | None = None
     """Id of the email at the external provider."""
-    thread_id: str
+    thread_id: str | None = None
     """Id of the message or thread that the email belongs to."""
     location_id: str
     contact_id: str
     conversation_id: str
-    date_added: dt.datetime
+    date_added: Timestamp | None = None
     subject: str | None = None
-    body: str
-    direction: MessageDirection
+    body: str | None = None
+    direction: MessageDirection | None = None
     """Whether a message came from the contact (`inbound`) or went to the contact (`outbound`)."""
     status: EmailStatus | None = None
     """State of an email."""
-    content_type: str
+    content_type: str | None = None
     """MIME type of the body, such as `text/plain`."""
     attachments: list[str] | None = None
     """URLs of attached files."""
     provider: str | None = None
     """Mail service that carried the email, such as `mailgun` or `smtp`."""
-    from_: str = Field(validation_alias="from", serialization_alias="from")
+    from_: str | None = Field(default=None, validation_alias="from", serialization_alias="from")
     """Name and address of the sender."""
-    to: list[str]
+    to: list[str] | None = None
     """Addresses of the recipients."""
     cc: list[str] | None = None
     """Addresses that got a copy."""
@@ -1994,23 +2027,23 @@ class Faq(Model):
 
     id: str
     """Id of the FAQ."""
-    question: str
+    question: str | None = None
     """The question."""
-    question_lower_case: str
+    question_lower_case: str | None = None
     """The question in lower case, as searched."""
-    answer: str
+    answer: str | None = None
     """The answer."""
-    knowledge_base_id: str
+    knowledge_base_id: str | None = None
     """The knowledge base that holds it."""
-    location_id: str
+    location_id: str | None = None
     """The location that owns it."""
-    trained_url_id: str
+    trained_url_id: str | None = None
     """Id of the training record behind the FAQ."""
-    deleted: bool
+    deleted: bool | None = None
     """Whether it has been removed."""
-    created_at: dt.datetime
+    created_at: Timestamp | None = None
     """When it was created."""
-    updated_at: dt.datetime
+    updated_at: Timestamp | None = None
     """When it last changed."""
 
 
@@ -2030,9 +2063,9 @@ class FaqCreate(Model):
 class FaqPage(Model):
     """One page of FAQs."""
 
-    count: int
+    count: int | None = None
     """How many FAQs the knowledge base holds, over all pages."""
-    faqs: list[Faq]
+    faqs: list[Faq] | None = None
     """The FAQs of this page."""
     last_faq_id: str | None = None
     """What to send as `last_faq_id` for the next page."""
@@ -2127,13 +2160,13 @@ class GenerationWebsiteChunk(Model):
 class Generation(Model):
     """How an AI reply came about. Further kinds of knowledge chunks may be present."""
 
-    prompt: str
+    prompt: str | None = None
     """The whole prompt that the reply was made from."""
     intent: str | None = None
     """The goal that was found in the prompt."""
     input: str | None = None
     """The message that the reply answers."""
-    response_message: str
+    response_message: str | None = None
     """The reply."""
     agent_id: str | None = None
     """Id of the agent that replied."""
@@ -2143,9 +2176,9 @@ class Generation(Model):
     """Pieces of FAQs that went into the reply."""
     website: list[GenerationWebsiteChunk] | None = None
     """Pieces of web pages that went into the reply."""
-    action_logs: list[JsonObject]
+    action_logs: list[JsonObject] | None = None
     """What the agent did besides replying; each entry is keyed by the kind of action."""
-    history: list[GenerationTurn]
+    history: list[GenerationTurn] | None = None
     """The conversation up to the reply."""
 
 
@@ -2305,7 +2338,7 @@ class InboundMessageEvent(Model):
     """Name of the event."""
     location_id: str
     """The location the event happened in."""
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent. Refuse events older than about 5 minutes."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
@@ -2331,7 +2364,7 @@ class InboundMessageEvent(Model):
     """MIME type of the body."""
     attachments: list[str] | None = None
     """URLs of the attachments."""
-    date_added: dt.datetime | None = None
+    date_added: Timestamp | None = None
     """When the message was added."""
     user_id: str | None = None
     """The user who wrote the message or took the call."""
@@ -2366,7 +2399,7 @@ class InstallTrial(Model):
     """Whether it is running."""
     trial_duration: int | None = None
     """Its length in days."""
-    trial_start_date: dt.datetime | None = None
+    trial_start_date: Timestamp | None = None
     """When it began."""
 
 
@@ -2386,7 +2419,7 @@ class InstallEvent(Model):
     """Name of the event."""
     location_id: str | None = None
     """The location; absent when the app concerns a whole agency."""
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent. Refuse events older than about 5 minutes."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
@@ -2434,21 +2467,21 @@ class KnowledgeBase(Model):
 
     id: str
     """Id of the knowledge base."""
-    name: str
+    name: str | None = None
     """Name of the knowledge base."""
-    name_lower_case: str
+    name_lower_case: str | None = None
     """The name in lower case, as searched."""
-    location_id: str
+    location_id: str | None = None
     """The location that owns it."""
-    kb_metadata: KnowledgeBaseContents
+    kb_metadata: KnowledgeBaseContents | None = None
     """How much it holds, by kind."""
-    deleted: bool
+    deleted: bool | None = None
     """Whether it has been deleted."""
     is_default: bool | None = None
     """Whether it is the default of its location. Sent when reading one, not after its creation."""
-    created_at: dt.datetime
+    created_at: Timestamp | None = None
     """When it was created."""
-    updated_at: dt.datetime
+    updated_at: Timestamp | None = None
     """When it last changed."""
 
 
@@ -2468,20 +2501,20 @@ class KnowledgeBaseSummary(Model):
 
     id: str
     """Id of the knowledge base."""
-    name: str
+    name: str | None = None
     """Name of the knowledge base."""
-    created_at: dt.datetime
+    created_at: Timestamp | None = None
     """When it was created."""
 
 
 class KnowledgeBaseList(Model):
     """One page of knowledge bases."""
 
-    knowledge_bases: list[KnowledgeBaseSummary]
+    knowledge_bases: list[KnowledgeBaseSummary] | None = None
     """The knowledge bases of this page."""
-    active_count: int
+    active_count: int | None = None
     """How many knowledge bases the location has, over all pages."""
-    has_more: bool
+    has_more: bool | None = None
     """Whether another page follows."""
     last_knowledge_base_id: str | None = None
     """What to send as `last_knowledge_base_id` for the next page."""
@@ -2503,7 +2536,7 @@ class KnowledgeBaseUpdatedEvent(Model):
     """Name of the event."""
     location_id: str
     """The location the event happened in."""
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent. Refuse events older than about 5 minutes."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
@@ -2536,8 +2569,8 @@ class KnowledgeEntry(Model):
     """The text of a `text` entry."""
     url: str | None = None
     """The address of a `url` entry."""
-    created_at: dt.datetime | None = None
-    updated_at: dt.datetime | None = None
+    created_at: Timestamp | None = None
+    updated_at: Timestamp | None = None
 
 
 class TextKnowledgeEntryCreate(Model):
@@ -2746,7 +2779,7 @@ class LcEmailStatsEvent(Model):
     """Name of the event."""
     location_id: str
     """The location the event happened in."""
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent. Refuse events older than about 5 minutes."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
@@ -2979,6 +3012,17 @@ class LiveChatTyping(Model):
     """True to show the indicator, false to hide it."""
 
 
+class MessageActivity(Model):
+    """Something that happened to a contact, such as a new appointment."""
+
+    title: str | None = None
+    """What happened, for people."""
+    type: str | None = None
+    """What happened, for programs, for example `appointment_created`."""
+    data: JsonObject | None = None
+    """Any JSON object."""
+
+
 class MessageMeta(Model):
     """What is known about a message beyond its text. Calls and emails have some of it."""
 
@@ -3020,25 +3064,25 @@ class Message(Model):
     id: str
     alt_id: str | None = None
     """Id of the message at the external provider."""
-    type: int
+    type: int | None = None
     """Type of the message as a code. Known codes are 1 call, 2 SMS, 3 email, 10 voicemail, 19 WhatsApp and 34 custom
     call.
     """
-    message_type: MessageType
+    message_type: MessageType | None = None
     """Type of a message, in words. Some answers are known to drop the prefix `TYPE_`."""
     location_id: str
     contact_id: str
     conversation_id: str
-    date_added: dt.datetime
-    date_updated: dt.datetime | None = None
+    date_added: Timestamp | None = None
+    date_updated: Timestamp | None = None
     subject: str | None = None
     body: str | None = None
     """The text. Missing for emails; fetch those with `hoop.emails.get`."""
-    direction: MessageDirection
+    direction: MessageDirection | None = None
     """Whether a message came from the contact (`inbound`) or went to the contact (`outbound`)."""
     status: MessageStatus | None = None
     """State of a message. `completed` and `voicemail` occur with calls."""
-    content_type: str
+    content_type: str | None = None
     """MIME type of the body, such as `text/plain`."""
     attachments: list[str] | None = None
     """URLs of attached files. Always empty for calls and voicemails; see `hoop.messages.recording`."""
@@ -3050,6 +3094,12 @@ class Message(Model):
     """Id of the user who sent the message."""
     conversation_provider_id: str | None = None
     chat_widget_id: str | None = None
+    from_: str | None = Field(default=None, validation_alias="from", serialization_alias="from")
+    """Who it is from, by name, number or address."""
+    to: str | None = None
+    """Who it is to, by name, number or address."""
+    activity: MessageActivity | None = None
+    """What happened, where the row stands for an activity and not for a message."""
 
 
 MessageDeliveryStatus: TypeAlias = Literal["delivered", "failed", "pending", "read"] | str
@@ -3059,11 +3109,11 @@ MessageDeliveryStatus: TypeAlias = Literal["delivered", "failed", "pending", "re
 class MessageExportPage(Model):
     """One page of exported messages."""
 
-    messages: list[Message]
+    messages: list[Message] | None = None
     """The messages of this page."""
     next_cursor: str | None = None
     """Cursor of the next page; null or absent on the last one. Opaque."""
-    total: int
+    total: int | None = None
     """How many messages match the filters, over all pages."""
 
 
@@ -3138,23 +3188,23 @@ class MessageInjectResult(Model):
 class MessagePage(Model):
     """One page of messages."""
 
-    last_message_id: str
+    last_message_id: str | None = None
     """Id of the last message on this page; leads to the next page."""
-    next_page: bool
+    next_page: bool | None = None
     """Whether there are more messages."""
-    messages: list[Message]
+    messages: list[Message] | None = None
 
 
 class MessageRecordResult(Model):
     """What became of a message or call that was recorded."""
 
-    success: bool
+    success: bool | None = None
     conversation_id: str
     message_id: str
     email_message_id: str | None = None
     contact_id: str | None = None
-    date_added: dt.datetime | None = None
-    message: str
+    date_added: Timestamp | None = None
+    message: str | None = None
     """A remark by the platform, not the text of the message."""
 
 
@@ -3289,15 +3339,15 @@ class OAuthInstalledLocation(Model):
 
     id: str = Field(validation_alias="_id", serialization_alias="_id")
     """Id of the location."""
-    name: str
+    name: str | None = None
     """Name of the location."""
-    address: str
+    address: str | None = None
     """Postal address of the location."""
     is_installed: bool | None = None
     """Whether the app is installed there."""
     version_id: str | None = None
     """The installed version of the app."""
-    installed_at: dt.datetime | None = None
+    installed_at: Timestamp | None = None
     """When the app was installed."""
 
 
@@ -3327,12 +3377,18 @@ class OAuthLocationToken(Model):
     """The location the token is for."""
     plan_id: str | None = None
     """The chosen plan of a paid app."""
-    user_id: str
+    user_id: str | None = None
     """The user who installed the app."""
     app_id: str | None = None
     """The installed app."""
     version_id: str | None = None
     """The installed version of the app."""
+    refresh_token: str | None = Field(
+        default=None, validation_alias="refresh_token", serialization_alias="refresh_token", repr=False
+    )
+    """A refresh token for this location. Undocumented, but sent; the location's token can also be had again with the
+    agency's.
+    """
 
 
 class OAuthLocationTokenRequest(Model):
@@ -3371,7 +3427,7 @@ class OAuthToken(Model):
     """The company (agency)."""
     approved_locations: list[str] | None = None
     """Locations for which location tokens can be derived; only on company tokens."""
-    user_id: str
+    user_id: str | None = None
     """The user who installed the app."""
     plan_id: str | None = None
     """The chosen plan of a paid app."""
@@ -3435,7 +3491,7 @@ class OutboundMessageEvent(Model):
     """Name of the event."""
     location_id: str
     """The location the event happened in."""
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent. Refuse events older than about 5 minutes."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
@@ -3461,7 +3517,7 @@ class OutboundMessageEvent(Model):
     """MIME type of the body."""
     attachments: list[str] | None = None
     """URLs of the attachments."""
-    date_added: dt.datetime | None = None
+    date_added: Timestamp | None = None
     """When the message was added."""
     user_id: str | None = None
     """The user who wrote the message or took the call."""
@@ -3502,7 +3558,7 @@ class ProviderEmailEvent(Model):
     """The channel."""
     location_id: str
     """The location the event happened in."""
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent. Refuse events older than about 5 minutes."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
@@ -3537,7 +3593,7 @@ class ProviderSmsEvent(Model):
     """The channel."""
     location_id: str
     """The location the event happened in."""
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent. Refuse events older than about 5 minutes."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
@@ -3574,7 +3630,10 @@ class SearchAgentsQuery(Arguments):
     """What `hoop.agents.search` sends in its query."""
 
     location_id: str | None = Field(default=None, serialization_alias="locationId")
-    """Id of the location (account) that the request is about. Send it when it is known."""
+    """Id of the location (account). The token's own unless given; it is not filled in, since the platform has been seen
+    to
+    refuse it here (422 `property locationId should not exist`).
+    """
     query: str | None = None
     """Text to look for in names. It must be in lower case; the client leaves it as it is."""
     start_after: str | None = Field(default=None, serialization_alias="startAfter")
@@ -3585,6 +3644,10 @@ class SearchAgentsQuery(Arguments):
 
 SortDirection: TypeAlias = Literal["asc", "desc"] | str
 """Direction of a sort, `asc` for ascending and `desc` for descending."""
+
+
+SortValue: TypeAlias = int | float | str
+"""One of the values by which the platform sorts a row, a date in epoch milliseconds or a score."""
 
 
 class SearchConversationsQuery(Arguments):
@@ -3630,11 +3693,11 @@ class SearchConversationsQuery(Arguments):
     """Ascending or descending."""
     sort_score_profile: str | None = Field(default=None, serialization_alias="sortScoreProfile")
     """Id of the score profile to sort by when `sort_by` is `score_profile`."""
-    start_after_date: UnixMilliseconds | list[UnixMilliseconds] | None = Field(
+    start_after_date: UnixMilliseconds | list[SortValue] | None = Field(
         default=None, serialization_alias="startAfterDate"
     )
-    """Sort value of the last conversation received, usually the date in epoch milliseconds that `sort_by` names. Where
-    sorting takes several values into account, give all of them; the parameter is then repeated.
+    """Sort value of the last conversation received: the row's `sort`, whole, which repeats the parameter where it has
+    several values. Where rows have no `sort`, the date that `sort_by` names, in epoch milliseconds.
     """
     limit: Annotated[int, Field(ge=1)] | None = None
     """Conversations per page. The server takes 20 by default; its maximum is not documented."""
@@ -3654,7 +3717,7 @@ SegmentSentiment: TypeAlias = float | SentimentScore
 class Success(Model):
     """Whether the request had the wanted effect."""
 
-    success: bool
+    success: bool | None = None
 
 
 TranscriptTime: TypeAlias = float | str
@@ -3676,19 +3739,25 @@ class TranscriptSegment(Model):
 
 
 class TranscriptionSentence(Model):
-    """One sentence of a transcribed call. Numbers may arrive as strings of digits."""
+    """One sentence of a transcribed call. The platform writes it in two ways: with a `speaker` and times in seconds
+    with
+    fractions, or, as documented, with `media_channel`, `sentence_index` and `confidence` and times in milliseconds.
+    Numbers may arrive as strings of digits.
+    """
 
-    media_channel: int
+    media_channel: int | None = None
     """Audio channel that the sentence was spoken on."""
-    sentence_index: int
+    sentence_index: int | None = None
     """Place of the sentence in the transcription."""
-    start_time: int
-    """Start of the sentence in milliseconds."""
-    end_time: int
-    """End of the sentence in milliseconds."""
+    speaker: int | None = None
+    """Number of the speaker, from 0."""
+    start_time: float | None = None
+    """Start of the sentence; in seconds where it has a `speaker`, else in milliseconds."""
+    end_time: float | None = None
+    """End of the sentence; in seconds where it has a `speaker`, else in milliseconds."""
     transcript: str
     """The sentence."""
-    confidence: float
+    confidence: float | None = None
     """How sure the speech recognition is."""
 
 
@@ -3699,7 +3768,7 @@ class UninstallEvent(Model):
     """Name of the event."""
     location_id: str | None = None
     """The location; absent when the app concerns a whole agency."""
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent. Refuse events older than about 5 minutes."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
@@ -3714,8 +3783,8 @@ class UninstallEvent(Model):
 class UnknownVoiceAction(Model):
     """A member of `VoiceAction` whose `action_type` is newer than this package."""
 
-    id: str | None = None
-    """Id of the action."""
+    id: str | None = Field(default=None, validation_alias=AliasChoices("id", "_id"), serialization_alias="id")
+    """Id of the action; inside a voice agent the platform calls it `id`."""
     action_type: str
     """Kind of action."""
     name: str | None = None
@@ -3737,21 +3806,6 @@ class UnknownVoiceActionInput(Model):
     """Name of the action, for people."""
     action_parameters: Any = None
     """What the action needs to run."""
-
-
-class UnknownVoiceAgentAction(Model):
-    """A member of `VoiceAgentAction` whose `action_type` is newer than this package."""
-
-    id: str | None = None
-    """Id of the action, unless it arrives as `raw_id`."""
-    raw_id: str | None = Field(default=None, validation_alias="_id", serialization_alias="_id")
-    """Id of the action, unless it arrives as `id`."""
-    action_type: str
-    """Kind of action."""
-    name: str | None = None
-    """Name of the action, for people."""
-    action_parameters: Any = None
-    """What the action runs with."""
 
 
 UnsubscriptionActionType: TypeAlias = Literal["default", "custom", "resub_all"] | str
@@ -3826,15 +3880,23 @@ class UpdatedConversation(Model):
     """Id of the user who looks after the conversation."""
     user_id: str | None = None
     last_message_body: str | None = None
-    last_message_date: str | None = None
-    """When the latest message came or went, in epoch milliseconds written as a string."""
-    last_message_type: MessageType | None = None
-    """Type of a message, in words. Some answers are known to drop the prefix `TYPE_`."""
+    last_message_date: Moment | None = None
+    """When the latest message came or went."""
+    last_message_type: LastMessageType | None = None
+    """Type of the last message of a conversation: in words, or as a code such as 100, which some answers have."""
     unread_count: int | None = None
     inbox: bool | None = None
     """Whether the conversation stands in the inbox."""
     starred: bool | None = None
-    deleted: bool
+    deleted: bool | None = None
+    date_added: Moment | None = None
+    """A moment in one of the forms in which the platform writes it: ISO 8601, epoch milliseconds as a number or as a
+    string of digits, or an object with `seconds` and `nanoseconds` since 1970.
+    """
+    date_updated: Moment | None = None
+    """A moment in one of the forms in which the platform writes it: ISO 8601, epoch milliseconds as a number or as a
+    string of digits, or an object with `seconds` and `nanoseconds` since 1970.
+    """
 
 
 class UploadCompletion(Model):
@@ -3870,7 +3932,7 @@ class UploadReceipt(Model):
 
     uploaded_files: UploadUrls
     """The public URL, keyed by file name."""
-    metadata: UploadMetadata
+    metadata: UploadMetadata | None = None
     """What was found in storage."""
 
 
@@ -3902,9 +3964,9 @@ class UploadTicket(Model):
     """Id of the upload, needed to complete it."""
     file_path: str
     """Storage path of the file, needed to complete the upload."""
-    expires_at: UnixMilliseconds
+    expires_at: UnixMilliseconds | None = None
     """When the signed URL lapses, in epoch milliseconds."""
-    max_file_size: int
+    max_file_size: int | None = None
     """The largest size accepted, in bytes."""
 
 
@@ -3924,13 +3986,13 @@ class VoiceActionAppointmentBookingParameters(Model):
 class VoiceActionAppointmentBooking(Model):
     """An APPOINTMENT_BOOKING action; it books an appointment."""
 
-    id: str
-    """Id of the action."""
+    id: str = Field(validation_alias=AliasChoices("id", "_id"), serialization_alias="id")
+    """Id of the action; inside a voice agent the platform calls it `id`."""
     action_type: Literal["APPOINTMENT_BOOKING"] = "APPOINTMENT_BOOKING"
     """Kind of action."""
-    name: str
+    name: str | None = None
     """Name of the action, for people."""
-    action_parameters: VoiceActionAppointmentBookingParameters
+    action_parameters: VoiceActionAppointmentBookingParameters | None = None
     """What the action runs with."""
 
 
@@ -3943,11 +4005,11 @@ class VoiceActionCallTransferParameters(Model):
 
     trigger_prompt: str | None = None
     """When the agent transfers. The platform does not always send it."""
-    transfer_to_type: VoiceActionTransferTarget
+    transfer_to_type: VoiceActionTransferTarget | None = None
     """Kind of target."""
-    transfer_to_value: str
+    transfer_to_value: str | None = None
     """Telephone number with country code."""
-    trigger_message: str
+    trigger_message: str | None = None
     """What the agent says before it transfers the call."""
     hear_whisper_message: bool | None = None
     """Whether the receiving side hears an announcement first."""
@@ -3956,13 +4018,13 @@ class VoiceActionCallTransferParameters(Model):
 class VoiceActionCallTransfer(Model):
     """A CALL_TRANSFER action; it hands the caller over to a telephone number."""
 
-    id: str
-    """Id of the action."""
+    id: str = Field(validation_alias=AliasChoices("id", "_id"), serialization_alias="id")
+    """Id of the action; inside a voice agent the platform calls it `id`."""
     action_type: Literal["CALL_TRANSFER"] = "CALL_TRANSFER"
     """Kind of action."""
-    name: str
+    name: str | None = None
     """Name of the action, for people."""
-    action_parameters: VoiceActionCallTransferParameters
+    action_parameters: VoiceActionCallTransferParameters | None = None
     """What the action runs with."""
 
 
@@ -4012,11 +4074,11 @@ class VoiceActionApiDetails(Model):
 class VoiceActionCustomParameters(Model):
     """When which API is called."""
 
-    trigger_prompt: str
+    trigger_prompt: str | None = None
     """When the agent calls the API."""
-    trigger_message: str
+    trigger_message: str | None = None
     """What the agent says meanwhile."""
-    api_details: VoiceActionApiDetails
+    api_details: VoiceActionApiDetails | None = None
     """The API that is called."""
     selected_paths: list[str] | None = None
     """Paths into the API's answer that the agent may use."""
@@ -4027,24 +4089,24 @@ class VoiceActionCustomParameters(Model):
 class VoiceActionCustom(Model):
     """A CUSTOM_ACTION action; it calls an HTTP API of your own."""
 
-    id: str
-    """Id of the action."""
+    id: str = Field(validation_alias=AliasChoices("id", "_id"), serialization_alias="id")
+    """Id of the action; inside a voice agent the platform calls it `id`."""
     action_type: Literal["CUSTOM_ACTION"] = "CUSTOM_ACTION"
     """Kind of action."""
-    name: str
+    name: str | None = None
     """Name of the action, for people."""
-    action_parameters: VoiceActionCustomParameters
+    action_parameters: VoiceActionCustomParameters | None = None
     """What the action runs with."""
 
 
 class VoiceActionDataExtractionParameters(Model):
     """What is picked out of a call once it is over, and where it is kept."""
 
-    contact_field_id: str
+    contact_field_id: str | None = None
     """The contact field that gets the value."""
-    description: str
+    description: str | None = None
     """What the agent looks for."""
-    examples: list[str]
+    examples: list[str] | None = None
     """Values as they might be said."""
     overwrite_existing_value: bool | None = None
     """Whether a value that is already there is replaced."""
@@ -4053,24 +4115,24 @@ class VoiceActionDataExtractionParameters(Model):
 class VoiceActionDataExtraction(Model):
     """A DATA_EXTRACTION action; it stores something said in the call in a contact field, after the call."""
 
-    id: str
-    """Id of the action."""
+    id: str = Field(validation_alias=AliasChoices("id", "_id"), serialization_alias="id")
+    """Id of the action; inside a voice agent the platform calls it `id`."""
     action_type: Literal["DATA_EXTRACTION"] = "DATA_EXTRACTION"
     """Kind of action."""
-    name: str
+    name: str | None = None
     """Name of the action, for people."""
-    action_parameters: VoiceActionDataExtractionParameters
+    action_parameters: VoiceActionDataExtractionParameters | None = None
     """What the action runs with."""
 
 
 class VoiceActionInCallDataExtractionParameters(Model):
     """What is picked out of a call while it runs, and where it is kept."""
 
-    contact_field_id: str
+    contact_field_id: str | None = None
     """The contact field that gets the value."""
-    description: str
+    description: str | None = None
     """What the agent looks for."""
-    examples: list[str]
+    examples: list[str] | None = None
     """Values as they might be said."""
     overwrite_existing_value: bool | None = None
     """Whether a value that is already there is replaced."""
@@ -4079,22 +4141,22 @@ class VoiceActionInCallDataExtractionParameters(Model):
 class VoiceActionInCallDataExtraction(Model):
     """An IN_CALL_DATA_EXTRACTION action; it stores something said in a contact field, while the call runs."""
 
-    id: str
-    """Id of the action."""
+    id: str = Field(validation_alias=AliasChoices("id", "_id"), serialization_alias="id")
+    """Id of the action; inside a voice agent the platform calls it `id`."""
     action_type: Literal["IN_CALL_DATA_EXTRACTION"] = "IN_CALL_DATA_EXTRACTION"
     """Kind of action."""
-    name: str
+    name: str | None = None
     """Name of the action, for people."""
-    action_parameters: VoiceActionInCallDataExtractionParameters
+    action_parameters: VoiceActionInCallDataExtractionParameters | None = None
     """What the action runs with."""
 
 
 class VoiceActionKnowledgeBaseParameters(Model):
     """When which knowledge base is searched."""
 
-    trigger_prompt: str
+    trigger_prompt: str | None = None
     """When the agent searches."""
-    knowledge_base_id: str
+    knowledge_base_id: str | None = None
     """The knowledge base that is searched."""
     trigger_message: str | None = None
     """What the agent says meanwhile. Undocumented, but sent."""
@@ -4105,13 +4167,13 @@ class VoiceActionKnowledgeBaseParameters(Model):
 class VoiceActionKnowledgeBase(Model):
     """A KNOWLEDGE_BASE action; it looks something up in a knowledge base."""
 
-    id: str
-    """Id of the action."""
+    id: str = Field(validation_alias=AliasChoices("id", "_id"), serialization_alias="id")
+    """Id of the action; inside a voice agent the platform calls it `id`."""
     action_type: Literal["KNOWLEDGE_BASE"] = "KNOWLEDGE_BASE"
     """Kind of action."""
-    name: str
+    name: str | None = None
     """Name of the action, for people."""
-    action_parameters: VoiceActionKnowledgeBaseParameters
+    action_parameters: VoiceActionKnowledgeBaseParameters | None = None
     """What the action runs with."""
 
 
@@ -4129,13 +4191,13 @@ class VoiceActionSmsParameters(Model):
 class VoiceActionSms(Model):
     """An SMS action; it sends the caller a text message."""
 
-    id: str
-    """Id of the action."""
+    id: str = Field(validation_alias=AliasChoices("id", "_id"), serialization_alias="id")
+    """Id of the action; inside a voice agent the platform calls it `id`."""
     action_type: Literal["SMS"] = "SMS"
     """Kind of action."""
-    name: str
+    name: str | None = None
     """Name of the action, for people."""
-    action_parameters: VoiceActionSmsParameters
+    action_parameters: VoiceActionSmsParameters | None = None
     """What the action runs with."""
 
 
@@ -4153,13 +4215,13 @@ class VoiceActionWorkflowTriggerParameters(Model):
 class VoiceActionWorkflowTrigger(Model):
     """A WORKFLOW_TRIGGER action; it starts a workflow."""
 
-    id: str
-    """Id of the action."""
+    id: str = Field(validation_alias=AliasChoices("id", "_id"), serialization_alias="id")
+    """Id of the action; inside a voice agent the platform calls it `id`."""
     action_type: Literal["WORKFLOW_TRIGGER"] = "WORKFLOW_TRIGGER"
     """Kind of action."""
-    name: str
+    name: str | None = None
     """Name of the action, for people."""
-    action_parameters: VoiceActionWorkflowTriggerParameters
+    action_parameters: VoiceActionWorkflowTriggerParameters | None = None
     """What the action runs with."""
 
 
@@ -4424,161 +4486,6 @@ VoiceActionInput: TypeAlias = Annotated[
 """An action to create, or to put in place of another. `action_type` decides which parameters it takes."""
 
 
-class VoiceAgentAppointmentBookingAction(Model):
-    """An APPOINTMENT_BOOKING action inside its voice agent; it books an appointment."""
-
-    id: str | None = None
-    """Id of the action, unless it arrives as `raw_id`."""
-    raw_id: str | None = Field(default=None, validation_alias="_id", serialization_alias="_id")
-    """Id of the action, unless it arrives as `id`."""
-    action_type: Literal["APPOINTMENT_BOOKING"] = "APPOINTMENT_BOOKING"
-    """Kind of action."""
-    name: str
-    """Name of the action, for people."""
-    action_parameters: VoiceActionAppointmentBookingParameters
-    """What the action runs with."""
-
-
-class VoiceAgentCallTransferAction(Model):
-    """A CALL_TRANSFER action inside its voice agent; it hands the caller over to a telephone number."""
-
-    id: str | None = None
-    """Id of the action, unless it arrives as `raw_id`."""
-    raw_id: str | None = Field(default=None, validation_alias="_id", serialization_alias="_id")
-    """Id of the action, unless it arrives as `id`."""
-    action_type: Literal["CALL_TRANSFER"] = "CALL_TRANSFER"
-    """Kind of action."""
-    name: str
-    """Name of the action, for people."""
-    action_parameters: VoiceActionCallTransferParameters
-    """What the action runs with."""
-
-
-class VoiceAgentCustomAction(Model):
-    """A CUSTOM_ACTION action inside its voice agent; it calls an HTTP API of your own."""
-
-    id: str | None = None
-    """Id of the action, unless it arrives as `raw_id`."""
-    raw_id: str | None = Field(default=None, validation_alias="_id", serialization_alias="_id")
-    """Id of the action, unless it arrives as `id`."""
-    action_type: Literal["CUSTOM_ACTION"] = "CUSTOM_ACTION"
-    """Kind of action."""
-    name: str
-    """Name of the action, for people."""
-    action_parameters: VoiceActionCustomParameters
-    """What the action runs with."""
-
-
-class VoiceAgentDataExtractionAction(Model):
-    """A DATA_EXTRACTION action inside its voice agent; it stores something said in the call in a contact field, after
-    the
-    call.
-    """
-
-    id: str | None = None
-    """Id of the action, unless it arrives as `raw_id`."""
-    raw_id: str | None = Field(default=None, validation_alias="_id", serialization_alias="_id")
-    """Id of the action, unless it arrives as `id`."""
-    action_type: Literal["DATA_EXTRACTION"] = "DATA_EXTRACTION"
-    """Kind of action."""
-    name: str
-    """Name of the action, for people."""
-    action_parameters: VoiceActionDataExtractionParameters
-    """What the action runs with."""
-
-
-class VoiceAgentInCallDataExtractionAction(Model):
-    """An IN_CALL_DATA_EXTRACTION action inside its voice agent; it stores something said in a contact field, while the
-    call runs.
-    """
-
-    id: str | None = None
-    """Id of the action, unless it arrives as `raw_id`."""
-    raw_id: str | None = Field(default=None, validation_alias="_id", serialization_alias="_id")
-    """Id of the action, unless it arrives as `id`."""
-    action_type: Literal["IN_CALL_DATA_EXTRACTION"] = "IN_CALL_DATA_EXTRACTION"
-    """Kind of action."""
-    name: str
-    """Name of the action, for people."""
-    action_parameters: VoiceActionInCallDataExtractionParameters
-    """What the action runs with."""
-
-
-class VoiceAgentKnowledgeBaseAction(Model):
-    """A KNOWLEDGE_BASE action inside its voice agent; it looks something up in a knowledge base."""
-
-    id: str | None = None
-    """Id of the action, unless it arrives as `raw_id`."""
-    raw_id: str | None = Field(default=None, validation_alias="_id", serialization_alias="_id")
-    """Id of the action, unless it arrives as `id`."""
-    action_type: Literal["KNOWLEDGE_BASE"] = "KNOWLEDGE_BASE"
-    """Kind of action."""
-    name: str
-    """Name of the action, for people."""
-    action_parameters: VoiceActionKnowledgeBaseParameters
-    """What the action runs with."""
-
-
-class VoiceAgentSmsAction(Model):
-    """An SMS action inside its voice agent; it sends the caller a text message."""
-
-    id: str | None = None
-    """Id of the action, unless it arrives as `raw_id`."""
-    raw_id: str | None = Field(default=None, validation_alias="_id", serialization_alias="_id")
-    """Id of the action, unless it arrives as `id`."""
-    action_type: Literal["SMS"] = "SMS"
-    """Kind of action."""
-    name: str
-    """Name of the action, for people."""
-    action_parameters: VoiceActionSmsParameters
-    """What the action runs with."""
-
-
-class VoiceAgentWorkflowTriggerAction(Model):
-    """A WORKFLOW_TRIGGER action inside its voice agent; it starts a workflow."""
-
-    id: str | None = None
-    """Id of the action, unless it arrives as `raw_id`."""
-    raw_id: str | None = Field(default=None, validation_alias="_id", serialization_alias="_id")
-    """Id of the action, unless it arrives as `id`."""
-    action_type: Literal["WORKFLOW_TRIGGER"] = "WORKFLOW_TRIGGER"
-    """Kind of action."""
-    name: str
-    """Name of the action, for people."""
-    action_parameters: VoiceActionWorkflowTriggerParameters
-    """What the action runs with."""
-
-
-VoiceAgentAction: TypeAlias = Annotated[
-    Annotated[VoiceAgentCallTransferAction, Tag("CALL_TRANSFER")]
-    | Annotated[VoiceAgentDataExtractionAction, Tag("DATA_EXTRACTION")]
-    | Annotated[VoiceAgentInCallDataExtractionAction, Tag("IN_CALL_DATA_EXTRACTION")]
-    | Annotated[VoiceAgentWorkflowTriggerAction, Tag("WORKFLOW_TRIGGER")]
-    | Annotated[VoiceAgentSmsAction, Tag("SMS")]
-    | Annotated[VoiceAgentAppointmentBookingAction, Tag("APPOINTMENT_BOOKING")]
-    | Annotated[VoiceAgentCustomAction, Tag("CUSTOM_ACTION")]
-    | Annotated[VoiceAgentKnowledgeBaseAction, Tag("KNOWLEDGE_BASE")]
-    | Annotated[UnknownVoiceAgentAction, Tag("")],
-    Discriminator(
-        tag_of(
-            "action_type",
-            "actionType",
-            (
-                "CALL_TRANSFER",
-                "DATA_EXTRACTION",
-                "IN_CALL_DATA_EXTRACTION",
-                "WORKFLOW_TRIGGER",
-                "SMS",
-                "APPOINTMENT_BOOKING",
-                "CUSTOM_ACTION",
-                "KNOWLEDGE_BASE",
-            ),
-        )
-    ),
-]
-"""An action inside the voice agent that owns it. Its id arrives as `id` or as `_id`."""
-
-
 VoiceAgentLanguage: TypeAlias = Literal["en-US", "pt-BR", "es", "fr", "de", "it", "nl-NL", "multi"] | str
 """Languages a voice agent understands and speaks; `multi` is several at once."""
 
@@ -4640,27 +4547,27 @@ class VoiceAgent(Model):
 
     id: str
     """Id of the agent."""
-    location_id: str
+    location_id: str | None = None
     """The location the agent works for."""
-    agent_name: str
+    agent_name: str | None = None
     """Display name."""
-    business_name: str
+    business_name: str | None = None
     """The business the agent speaks for."""
-    welcome_message: str
+    welcome_message: str | None = None
     """The greeting with which calls are answered."""
-    agent_prompt: str
+    agent_prompt: str | None = None
     """The instructions that shape the agent's behaviour."""
-    voice_id: str
+    voice_id: str | None = None
     """The voice the agent speaks with."""
-    language: VoiceAgentLanguage
+    language: VoiceAgentLanguage | None = None
     """The language the agent understands and speaks."""
-    patience_level: VoiceAgentPatienceLevel
+    patience_level: VoiceAgentPatienceLevel | None = None
     """How long the agent waits for a caller who hesitates."""
-    max_call_duration: int
+    max_call_duration: int | None = None
     """Longest call, in seconds."""
-    send_user_idle_reminders: bool
+    send_user_idle_reminders: bool | None = None
     """Whether silent callers are spoken to."""
-    reminder_after_idle_time_seconds: int
+    reminder_after_idle_time_seconds: int | None = None
     """Silence before a reminder, in seconds."""
     inbound_number: str | None = None
     """Telephone number whose calls the agent answers; null for none."""
@@ -4672,13 +4579,13 @@ class VoiceAgent(Model):
     """Who is told by email after a call."""
     agent_working_hours: list[VoiceAgentWorkingHours] | None = None
     """When the agent answers; empty means always."""
-    timezone: str
+    timezone: str | None = None
     """IANA time zone of the working hours."""
-    is_agent_as_backup_disabled: bool
+    is_agent_as_backup_disabled: bool | None = None
     """Whether the agent is kept from standing in for others."""
     translation: VoiceAgentTranslation | None = None
     """Translation of what the agent says and hears."""
-    actions: list[VoiceAgentAction] | None = None
+    actions: list[VoiceAction] | None = None
     """The actions attached to the agent. Sent when reading or listing agents, not after a change."""
 
 
@@ -4756,13 +4663,13 @@ class VoiceAgentCreate(Model):
 class VoiceAgentPage(Model):
     """One page of voice agents."""
 
-    total: int
+    total: int | None = None
     """How many agents match, over all pages."""
-    page: int
+    page: int | None = None
     """Number of this page, counted from 1."""
-    page_size: int
+    page_size: int | None = None
     """Agents per page."""
-    agents: list[VoiceAgent]
+    agents: list[VoiceAgent] | None = None
     """The agents of this page."""
 
 
@@ -4822,9 +4729,9 @@ class VoiceAiCallEndAction(Model):
     """What the action does."""
     action_parameters: JsonObject | None = None
     """The parameters the action ran with; their keys follow `action_type`."""
-    executed_at: dt.datetime | None = None
+    executed_at: Timestamp | None = None
     """When the action ran."""
-    trigger_received_at: dt.datetime | None = None
+    trigger_received_at: Timestamp | None = None
     """When the conversation called for the action."""
 
 
@@ -4844,7 +4751,7 @@ class VoiceAiCallEndEvent(Model):
     """Name of the event."""
     location_id: str
     """The location the event happened in."""
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent. Refuse events older than about 5 minutes."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
@@ -4860,7 +4767,7 @@ class VoiceAiCallEndEvent(Model):
     """The contact on the line."""
     from_number: str | None = None
     """Telephone number of the caller."""
-    created_at: dt.datetime | None = None
+    created_at: Timestamp | None = None
     """When the call began to be recorded."""
     duration: int | None = None
     """Length of the call in seconds."""
@@ -4891,7 +4798,7 @@ class VoiceCall(Model):
     """Whether a call came in or went out."""
     from_number: str | None = None
     """Phone number of the caller."""
-    created_at: dt.datetime | None = None
+    created_at: Timestamp | None = None
     duration: float | None = None
     """Length of the call in seconds."""
     trial_call: bool | None = None
@@ -4916,7 +4823,7 @@ class VoiceCallCompletedEvent(Model):
     """Name of the event."""
     location_id: str
     """The location the event happened in."""
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent. Refuse events older than about 5 minutes."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
@@ -4941,7 +4848,7 @@ class VoiceCallEscalatedEvent(Model):
     """Name of the event."""
     location_id: str
     """The location the event happened in."""
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent. Refuse events older than about 5 minutes."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
@@ -4969,7 +4876,7 @@ class VoiceCallRecording(Model):
 
     url: str
     """Signed URL of the audio. Fetch it without the `Authorization` header."""
-    expires_at: dt.datetime | None = None
+    expires_at: Timestamp | None = None
     """When the URL stops working, 24 hours after it was made."""
 
 
