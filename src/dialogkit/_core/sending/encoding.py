@@ -207,7 +207,7 @@ def _query(call: Call[Any], filled: Mapping[str, Any]) -> str:
     operation = call.operation
     given = {name: value for name, value in call.query.items() if value is not None and value is not OMIT}
     if call.resume is not None:
-        given |= _position(operation.id, call.resume).arguments
+        given |= _position(operation, call.resume).arguments
     given |= filled
     if not given:
         adapter = operation.query_adapter  # a required argument may be missing
@@ -217,8 +217,10 @@ def _query(call: Call[Any], filled: Mapping[str, Any]) -> str:
     return _written(operation, operation.query_adapter, given)
 
 
-def _position(operation: str, resume: str | Position) -> Position:
-    return resume if isinstance(resume, Position) else decode_cursor(operation, resume)
+def _position(operation: Operation[Any], resume: str | Position) -> Position:
+    if isinstance(resume, Position):
+        return resume
+    return decode_cursor(operation.id, resume, function=operation.function)
 
 
 def _written(operation: Operation[Any], adapter: TypeAdapter[Any], given: Mapping[str, Any]) -> str:
