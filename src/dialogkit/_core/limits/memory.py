@@ -46,11 +46,10 @@ from dialogkit._core.limits.terms import (
     Allowance,
     Key,
     KeyState,
-    Permit,
     RateLimit,
     WindowState,
 )
-from dialogkit._core.limits.window import Outlook, Window, extents_of
+from dialogkit._core.limits.window import Extent, Outlook, Window, extents_of
 from dialogkit._core.support.checks import is_positive
 from dialogkit._core.support.lazy import LazyModule
 
@@ -127,15 +126,17 @@ class _Line:
 class _Key:
     """What is known of one key."""
 
-    __slots__ = ("learned", "lines", "must_probe", "next_number", "paused_until", "probe")
+    __slots__ = ("born", "learned", "lines", "must_probe", "next_number", "paused_until", "probe")
 
     def __init__(self) -> None:
+        self.born = 0
+        """Which state in Redis knows its tokens, see `.redis`."""
         self.lines: tuple[_Line, ...] = ()
         self.learned: tuple[Window, ...] = ()
         self.paused_until = float("-inf")
         self.must_probe = False
         """Whether the pause was cut, and one call has to go first when it is over."""
-        self.probe: _MemoryPermit | None = None
+        self.probe: MemoryPermit | None = None
         """The one that does."""
         self.next_number = 0
 
@@ -179,9 +180,9 @@ class _Key:
         self.paused_until = max(self.paused_until, now + min(seconds, LONGEST_PAUSE))
         self.must_probe |= seconds > LONGEST_PAUSE
 
-    def permit(self, limiter: MemoryRateLimiter, line: _Line, now: float) -> _MemoryPermit:
+    def permit(self, limiter: MemoryRateLimiter, line: _Line, now: float) -> MemoryPermit:
         """Let a request go."""
-        permit = _MemoryPermit(limiter, self, line.windows, now)
+        permit = MemoryPermit(limiter, self, line.windows, now)
         if self.must_probe:
             self.must_probe, self.probe = False, permit
         return permit
@@ -204,7 +205,7 @@ class _Key:
                 if not _wake(home, queue.head, here):
                     del line.queues[home]
 
-    def learn(self, permit: _MemoryPermit, allowances: Sequence[Allowance], now: float) -> set[Outlook]:
+    def learn(self, permit: MemoryPermit, allowances: Sequence[Allowance], now: float) -> set[Outlook]:
         """Narrow the windows that an answer told of, and watch those that were not known."""
         outlooks: set[Outlook] = set()
         for told in allowances:
@@ -245,12 +246,27 @@ class _Key:
             ),
         )
 
+    def limits(self) -> tuple[RateLimit, ...]:
+        """Return all limits that requests stand under."""
+        return tuple(dict.fromkeys(limit for line in self.lines for limit in line.limits))
+
+    def returning(self) -> tuple[tuple[Extent, tuple[tuple[float, int], ...]], ...]:
+        """Return of each window that a limit is about when tokens come back, and how many."""
+        windows = [window for window in dict.fromkeys(self.windows()) if not window.is_learned]
+        return tuple((window.extent, coming) for window in windows if (coming := window.returning()))
+
+    def is_returning(self) -> bool:
+        """Say whether any token is on its way back."""
+        return any(window.is_returning for window in self.windows())
+
     def is_idle(self, now: float) -> bool:
         remembered = self.paused_until + LONGEST_PAUSE if self.must_probe else self.paused_until
         return not self.someone_waits() and remembered <= now and all(window.is_idle(now) for window in self.windows())
 
 
-class _MemoryPermit:
+class MemoryPermit:
+    """The right to send one request now."""
+
     __slots__ = ("_limiter", "_marks", "key", "let_go", "number", "windows")
 
     def __init__(self, limiter: MemoryRateLimiter, key: _Key, windows: tuple[Window, ...], now: float) -> None:
@@ -362,11 +378,11 @@ class MemoryRateLimiter:
         self._wait_for = wait
         self._lock = RLock()  # what the garbage collector ends in the middle of a step may be a waiter, who leaves then
         self._keys: dict[Key, _Key] = {}
-        self._lost: deque[tuple[_MemoryPermit, float]] = deque()
+        self._lost: deque[tuple[MemoryPermit, float]] = deque()
         self._next_sweep = float("-inf")
         self._to_sweep: list[Key] = []
 
-    async def acquire(self, key: Key, limits: Sequence[RateLimit], /, *, max_wait: float | None) -> Permit:
+    async def acquire(self, key: Key, limits: Sequence[RateLimit], /, *, max_wait: float | None) -> MemoryPermit:
         """Wait for a permit under all `limits` at once; see `RateLimiter.acquire`."""
         with self._lock:
             now = self._now()
@@ -388,13 +404,21 @@ class MemoryRateLimiter:
             now = self._now()
             return tuple(state.shown(key, now) for key, state in self._keys.items())
 
-    def take(self, key: Key, limits: Sequence[RateLimit]) -> _MemoryPermit | float:
-        """Return a permit if there is one at once, whoever waits for it; else the seconds until there may be one."""
+    def take(self, key: Key, limits: Sequence[RateLimit]) -> MemoryPermit | float:
+        """Return a permit if there is a token, whoever waits for it; else the seconds until there may be one.
+
+        Pauses are another's business here.
+        """
         with self._lock:
             now = self._now()
             state, line = self._place(key, limits)
-            wait = max(line.wait(now, 0), state.pause(now))
+            wait = line.wait(now, 0)
             return state.permit(self, line, now) if wait == 0 else wait
+
+    def state_of(self, key: Key) -> _Key:
+        """Return what is known of a key."""
+        with self._lock:
+            return self._keys.setdefault(key, _Key())
 
     def _place(self, key: Key, limits: Sequence[RateLimit]) -> tuple[_Key, _Line]:
         state = self._keys.get(key)
@@ -402,14 +426,14 @@ class MemoryRateLimiter:
             state = self._keys[key] = _Key()
         return state, state.line(limits if self._limits is None else self._limits)
 
-    async def _stand_in_line(self, state: _Key, line: _Line, home: object, waiter: _Waiter) -> Permit:
+    async def _stand_in_line(self, state: _Key, line: _Line, home: object, waiter: _Waiter) -> MemoryPermit:
         """Return when this waiter is at the head and its time has come."""
         is_hopeless = False
         try:
             while True:
                 with self._lock:
                     found = self._look(state, line, home, waiter)
-                if isinstance(found, _MemoryPermit):
+                if isinstance(found, MemoryPermit):
                     return found
                 if found == math.inf:
                     await waiter.turn.wait()
@@ -425,7 +449,7 @@ class MemoryRateLimiter:
                 if is_hopeless:
                     self._wake_the_hopeless(state, self._clock())
 
-    def _look(self, state: _Key, line: _Line, home: object, waiter: _Waiter) -> _MemoryPermit | float:
+    def _look(self, state: _Key, line: _Line, home: object, waiter: _Waiter) -> MemoryPermit | float:
         """Take a permit if it is this waiter's turn, else return seconds to sleep, infinity for until it is woken."""
         waiter.is_woken = False
         if waiter.turn.is_set():
@@ -460,7 +484,7 @@ class MemoryRateLimiter:
         """Say why a wait is too long, if it is."""
         return why_too_long(wait, pause, lambda: line.wait(now, 0), max_wait=max_wait, max_pause=self._max_pause)
 
-    def _settle(self, permit: _MemoryPermit, allowances: Sequence[Allowance], retry_after: float | None) -> None:
+    def _settle(self, permit: MemoryPermit, allowances: Sequence[Allowance], retry_after: float | None) -> None:
         with self._lock:
             now = self._now()
             state = self._return(permit, now, refused=retry_after is not None)
@@ -477,7 +501,7 @@ class MemoryRateLimiter:
                 if retry_after is not None or Outlook.WORSE in outlooks:
                     self._wake_the_hopeless(state, now)
 
-    def _return(self, permit: _MemoryPermit, now: float, *, refused: bool = False) -> _Key | None:
+    def _return(self, permit: MemoryPermit, now: float, *, refused: bool = False) -> _Key | None:
         """Send a permit's tokens on their way back; return its key the first time."""
         state, permit.key = permit.key, None
         if state is not None:
@@ -485,7 +509,7 @@ class MemoryRateLimiter:
                 window.settle(now, refused=refused)
         return state
 
-    def _give_back(self, permit: _MemoryPermit) -> None:
+    def _give_back(self, permit: MemoryPermit) -> None:
         with self._lock:
             state, permit.key = permit.key, None
             if state is None:
@@ -496,7 +520,7 @@ class MemoryRateLimiter:
                 state.probe, state.must_probe = None, True
             state.wake_heads()
 
-    def _lose(self, permit: _MemoryPermit) -> None:
+    def _lose(self, permit: MemoryPermit) -> None:
         """Note that nobody can settle a permit; this may be in the middle of any step."""
         self._lost.append((permit, self._clock()))
 

@@ -230,6 +230,15 @@ class Window:
             return False
         return not self.held or self.is_learned
 
+    def returning(self) -> tuple[tuple[float, int], ...]:
+        """Return when tokens come back whose requests are settled, and how many."""
+        return tuple(((clump >> _COUNT_BITS) / _TICKS, clump & _MOST_COUNTED) for clump in self._clumps)
+
+    @property
+    def is_returning(self) -> bool:
+        """Whether any token is on its way back."""
+        return bool(self._clumps)
+
     @property
     def is_learned(self) -> bool:
         """Whether it is known from answers only."""
