@@ -2,8 +2,8 @@
 
 Event loops do not know each other, and each thread may have one. An `anyio.Event` belongs to the loop where it is
 awaited, so a `Signal` keeps one for each waiter and wakes it in the waiter's own loop. Work is done in the loop that
-began it; waiters of other loops look now and then whether that loop still runs, for one that was stopped with work in it
-tells nobody.
+began it; waiters of other loops look now and then whether that loop still runs, for one that was stopped with work in
+it tells nobody.
 """
 
 from __future__ import annotations
@@ -140,8 +140,8 @@ class Detached(Generic[T]):
         while not self._done.is_set:
             with anyio.move_on_after(_LOOK):
                 await self._done.wait()
-            if not self._done.is_set and not still_runs(self._home):
-                raise CancelledWorkError
+            if not still_runs(self._home):
+                break
         if self._error is not None:
             raise self._error
         if not self._result:
