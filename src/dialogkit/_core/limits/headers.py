@@ -79,6 +79,17 @@ class HeaderReader:
         told = [_allowance(source, fields, doubts) for source in self._sources if source.limit in fields]
         return tuple([each for each in told if each is not None])
 
+    def retry_after(self, fields: Mapping[bytes, bytes], doubts: Doubts | None = None) -> float | None:
+        """Return the seconds that `Retry-After` names, unless it makes no sense: nobody asks for more than a day."""
+        value, date = _text(fields.get(b"retry-after")), _text(fields.get(b"date"))
+        if value is None:
+            return None
+        seconds = seconds_of(value, date)
+        if seconds is None or seconds > LONGEST_WINDOW:
+            _ignored(doubts, b"retry-after", value)
+            return None
+        return seconds
+
     def pause(self, fields: Mapping[bytes, bytes], doubts: Doubts | None = None) -> float | None:
         """Return the seconds that an answer asks to wait which refuses a request for its rate, if it says.
 
@@ -87,7 +98,7 @@ class HeaderReader:
         waits.
         """
         spent = [each for each in self.read(fields, doubts) if each.resets_in and not each.remaining]
-        asked = _retry_after(_text(fields.get(b"retry-after")), _text(fields.get(b"date")), doubts)
+        asked = self.retry_after(fields, doubts)
         day = max((each.resets_in or 0.0 for each in spent if each.begins_anew), default=None)
         if day is not None:
             return max(day, asked or 0.0)
@@ -96,18 +107,6 @@ class HeaderReader:
         intervals = [_interval(source, fields, doubts) for source in self._sources if source.per_milliseconds]
         waits = [each.resets_in for each in spent] or intervals
         return max((wait for wait in waits if wait is not None), default=None)
-
-
-def retry_after_of(headers: Mapping[str, str], doubts: Doubts | None = None) -> float | None:
-    """Return the seconds in a `Retry-After` header, given as a number or a date.
-
-    `None` if it makes no sense: nobody is asked to come back after more than a day.
-
-    Args:
-        headers: Names, in lower case, and values.
-        doubts: Where to say what is not believed.
-    """
-    return _retry_after(headers.get("retry-after"), headers.get("date"), doubts)
 
 
 def seconds_of(value: str, date: str | None) -> float | None:
@@ -122,16 +121,6 @@ def seconds_of(value: str, date: str | None) -> float | None:
         return float(text)
     until = http_date(text)
     return None if until is None else max((until - now_by(date)).total_seconds(), 0.0)
-
-
-def _retry_after(value: str | None, date: str | None, doubts: Doubts | None) -> float | None:
-    if value is None:
-        return None
-    seconds = seconds_of(value, date)
-    if seconds is None or seconds > LONGEST_WINDOW:
-        _ignored(doubts, b"retry-after", value)
-        return None
-    return seconds
 
 
 class _Source(NamedTuple):

@@ -9,12 +9,13 @@ Theory of operation
     Redis may go, come back as it was, or come back empty. So a process also counts its own requests in windows in
     memory, and takes a token there before it asks Redis for one. Hence these invariants:
 
-    1.  One process never exceeds a limit, whatever Redis does.
+    1.  One process never exceeds a limit, whatever Redis does (unless it is told to send without a limit then).
     2.  All processes together never exceed it while Redis is there and remembers.
     3.  Tokens that a process took while Redis was out are told as soon as it is back, before the process takes another.
     4.  A state in Redis that is new has lost what was: the script compares when it was made with what the process
-        knows, and gives no permit before the process has told of all its tokens. Until every process has spoken, Redis
-        lacks the tokens of those that have not; by so many the limit may be exceeded, at most.
+        knows, gives no permit before the process has told of all its tokens, and none to anybody for a little more
+        than a second, in which all speak that have someone in line. What is lacking then are the tokens of processes
+        that hold some and want none; by so many the limit may be exceeded, at most.
 
     What is told is told under an id, by which Redis knows it if the first answer was lost.
 """
@@ -400,8 +401,11 @@ class RedisRateLimiter:
 
     async def _try(self, state: _Key, limits: tuple[RateLimit, ...], waiter: _Waiter) -> Permit | Refused:
         """Take a token of this process, then one of Redis."""
+        self._check_health(waiter)
         inner = self._local.take(state.key, limits)
         if not isinstance(inner, MemoryPermit):
+            if waiter.is_trial:
+                await self._ask(state, limits, waiter)  # which finds out if Redis is back
             return Refused(0, inner, 0.0, inner)
         id_ = _new_id()
         try:
@@ -423,12 +427,11 @@ class RedisRateLimiter:
     async def _ask(
         self, state: _Key, limits: tuple[RateLimit, ...], waiter: _Waiter, *, id_: str = "", ahead: int = 0
     ) -> Granted | Refused:
-        if self._health.reason is not None and not waiter.is_trial:
-            raise RedisOutage(self._health.reason)  # since this one stands in line
+        self._check_health(waiter)
         unanswered: Callable[[], None] = lambda: self._report(state, Report(id_, sent=False))  # noqa: E731
         known = self._local.state_of(state.key)
         try:
-            await self._tell(state, is_trial=waiter.is_trial)
+            await self._tell(state, waiter)
             while True:
                 answer = await self._redis.acquire(
                     state.key,
@@ -441,7 +444,7 @@ class RedisRateLimiter:
                 )
                 if not isinstance(answer, Unfamiliar):
                     break
-                await self._tell(state, new=answer.born, is_trial=waiter.is_trial)
+                await self._tell(state, waiter, new=answer.born)
         except RedisOutage as exc:
             self._is_out(exc)
             raise
@@ -449,11 +452,15 @@ class RedisRateLimiter:
         self._is_back()
         return answer
 
-    async def _tell(self, state: _Key, *, new: int | None = None, is_trial: bool = False) -> None:
+    def _check_health(self, waiter: _Waiter | None) -> None:
+        """Raise if Redis has gone out since this one stands in line, unless it is the one who tries."""
+        if self._health.reason is not None and not (waiter is not None and waiter.is_trial):
+            raise RedisOutage(self._health.reason)
+
+    async def _tell(self, state: _Key, waiter: _Waiter | None = None, *, new: int | None = None) -> None:
         """Tell Redis of the tokens that it does not know: all of them, if its state is a new one."""
         async with state.telling:
-            if self._health.reason is not None and not is_trial:
-                raise RedisOutage(self._health.reason)  # since this one waits to tell
+            self._check_health(waiter)
             known = self._local.state_of(state.key)
             if new is not None and new != known.born:
                 state.batch = state.tell_all(known.returning()), new

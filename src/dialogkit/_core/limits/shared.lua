@@ -18,6 +18,7 @@ local CLUMPS, FINE, COARSE, SKEW = 32, 1 / 1000, 2 / 32, 5 / 10000
 local SECOND = 1000000
 local BELIEVED, LONGEST_PAUSE, LONGEST_WINDOW, PROBING = 60 * SECOND, 900 * SECOND, 86400 * SECOND, SECOND / 10
 local UNTOLD = 10 * SECOND -- for so long a new state waits for what processes have to tell
+local ROLL_CALL = 1.3 * SECOND -- heads of lines ask each second, so by then all have told that have one
 
 local function clock()
   local time = redis.call('TIME')
@@ -199,6 +200,9 @@ local function save(state, now)
       state.windows[id] = nil
     end
   end
+  for id, ends in pairs(state.heard) do
+    state.heard[id] = ends > now and ends or nil
+  end
   redis.call('HSET', KEYS[1], 'state', cmsgpack.pack(state))
   redis.call('PEXPIRE', KEYS[1], math.max(1, math.ceil((keep - now) / 1000)))
 end
@@ -206,9 +210,9 @@ end
 local function load(now)
   local packed = redis.call('HGET', KEYS[1], 'state')
   local state = packed and cmsgpack.unpack(packed) or {
-    born = now, keep = 0, windows = {}, last_lease = 0, next_lease = 0,
+    born = now, keep = 0, roll_call = 0, windows = {}, last_lease = 0, next_lease = 0,
     paused = 0, must_probe = false, probe = '', -- the permit of the one call that goes first after a pause that was cut
-    spent = 0, spent_per = 0, spent_told = 0,
+    spent = 0, spent_per = 0, spent_told = 0, heard = {},
   }
   local changed = state.next_lease > 0 and state.next_lease <= now
   if changed then
@@ -228,7 +232,7 @@ local function load(now)
 end
 
 local function pause(state, now)
-  local left = math.max(0, state.paused - now, state.spent - now)
+  local left = math.max(0, state.paused - now, state.spent - now, state.roll_call - now)
   if state.probe ~= '' then
     if redis.call('HEXISTS', KEYS[1], 'p:' .. state.probe) == 1 then
       return math.max(left, PROBING)
@@ -253,12 +257,20 @@ local function let_go(state, id, ids, now, lease)
   redis.call('HSET', KEYS[1], 'p:' .. id, cmsgpack.pack(permit))
 end
 
+-- Another state has been lost: nobody goes before those had time to speak who hold tokens.
+local function unfamiliar(state, now)
+  if state.roll_call == 0 then
+    state.roll_call = now + ROLL_CALL
+  end
+  state.keep = math.max(state.keep, now + UNTOLD)
+  save(state, now)
+end
+
 local function acquire(extents, id, lease, ahead, born, holds)
   local now = clock()
   local state = load(now)
   if holds == 1 and born ~= state.born then
-    state.keep = math.max(state.keep, now + UNTOLD)
-    save(state, now)
+    unfamiliar(state, now)
     return { 2, state.born }
   end
   local windows, ids, longest, first = {}, {}, 0, 0
@@ -368,11 +380,10 @@ local function tell(id, born, rows, permits, lease)
   local now = clock()
   local state = load(now)
   if born ~= 0 and born ~= state.born then
-    state.keep = math.max(state.keep, now + UNTOLD)
-    save(state, now)
+    unfamiliar(state, now)
     return { 2, state.born }
   end
-  if redis.call('HEXISTS', KEYS[1], 'p:' .. id) == 1 then
+  if state.heard[id] then
     return { 1, state.born }
   end
   for _, row in ipairs(rows) do
@@ -384,7 +395,7 @@ local function tell(id, born, rows, permits, lease)
       let_go(state, each[1], each[2], now, lease)
     end
   end
-  let_go(state, id, {}, now, lease) -- so that it is known that this has been told, for as long as it may be told again
+  state.heard[id] = now + lease -- it may be told again, if the answer is lost
   save(state, now)
   return { 1, state.born }
 end
