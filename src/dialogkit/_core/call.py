@@ -123,6 +123,18 @@ class CallOptions:
     """Raise `ResponseValidationError` when an answer does not match the document."""
 
 
+@dataclass(frozen=True)
+class Position:
+    """Where a list goes on."""
+
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The arguments, under their Python names, that fetch the next page; they win over the caller's."""
+    seen: int = 0
+    """Rows that came before."""
+    total: int | None = None
+    """The most rows that any page so far has announced."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T_co]):
     """One request, before anything is encoded. Arguments stand under their Python names."""
@@ -133,8 +145,8 @@ class Call(Generic[T_co]):
     headers: Mapping[str, Any] = field(default_factory=dict[str, Any])
     body: Any = OMIT
     """A mapping of arguments for a body that is an object (`OMIT` values are left out), else the body itself."""
-    resume: str | None = None
-    """The cursor of an earlier page: continue after it."""
+    resume: str | Position | None = None
+    """Where to go on in a list: a position as a pager knows it, or a cursor, which is its text as users keep it."""
     on_progress: Progress | None = None
     options: CallOptions | None = None
 

@@ -162,7 +162,7 @@ ENDS: list[tuple[Callable[[Attempt], None], str]] = [
 
 
 @pytest.mark.parametrize(("end", "kind"), ENDS, ids=[kind for _, kind in ENDS])
-async def test_silence_is_an_error(end: Callable[[Attempt], None], kind: str, collected: Collected) -> None:
+async def test_no_answer_is_an_error(end: Callable[[Attempt], None], kind: str, collected: Collected) -> None:
     end(await begin())
     assert collected.span.status.status_code is StatusCode.ERROR
     assert collected.attributes["error.type"] == kind

@@ -45,7 +45,7 @@ async def test_a_call_that_succeeds_at_the_second_attempt() -> None:
     assert KEY not in repr(seen)
 
 
-async def test_silence_has_no_response() -> None:
+async def test_no_answer_is_no_response() -> None:
     client, seen = watched(dropped, broken_body, ok())
     await client.things.get("t1")
     assert story(seen) == [

@@ -1,6 +1,6 @@
 """Everyone who looks on while calls are sent: the user's hooks, the log, and OpenTelemetry.
 
-A `Sender` tells a `Watch` what happens, and is never stopped by it: whoever looks on may fail, and the call goes on.
+An `Exchange` tells a `Watch` what happens, and is never stopped by it: whoever looks on may fail, and the call goes on.
 Only cancellation passes through. When nobody looks on, an attempt costs a few comparisons.
 """
 

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from pydantic import TypeAdapter
 
-from dialogkit._core.call import OMIT, Answer, Call, Operation
+from dialogkit._core.call import OMIT, Answer, Call, Operation, Position
 from dialogkit._core.codec.arguments import invalid, validate
 from dialogkit._core.codec.text import header, pairs, path, scalar
 from dialogkit._core.errors import ConfigurationError
@@ -18,7 +18,7 @@ from dialogkit._core.files.uploads import FileInput, MultipartBody
 from dialogkit._core.http.messages import Origin, Request
 from dialogkit._core.http.over_httpx import origin_and_target
 from dialogkit._core.http.urls import check_url
-from dialogkit._core.lists.pager import decode_cursor
+from dialogkit._core.lists.cursors import decode_cursor
 from dialogkit._core.sending.settings import Settings
 from dialogkit._core.support.version import version
 
@@ -192,7 +192,7 @@ def _query(call: Call[Any], filled: Mapping[str, Any]) -> str:
     operation = call.operation
     given = {name: value for name, value in call.query.items() if value is not None and value is not OMIT}
     if call.resume is not None:
-        given |= decode_cursor(operation.id, call.resume)
+        given |= _position(operation.id, call.resume).arguments
     given |= filled
     if not given:
         adapter = operation.query_adapter  # a required argument may be missing
@@ -200,6 +200,10 @@ def _query(call: Call[Any], filled: Mapping[str, Any]) -> str:
     if operation.query_adapter is None:
         return pairs(operation.id, given)
     return _written(operation, operation.query_adapter, given)
+
+
+def _position(operation: str, resume: str | Position) -> Position:
+    return resume if isinstance(resume, Position) else decode_cursor(operation, resume)
 
 
 def _written(operation: Operation[Any], adapter: TypeAdapter[Any], given: Mapping[str, Any]) -> str:

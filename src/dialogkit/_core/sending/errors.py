@@ -225,7 +225,7 @@ def _advice(refusal: Refusal, answer: Answer) -> str:
     return advice if wait is None else f"Wait {math.ceil(wait)} s, then go on more slowly"
 
 
-def silence_error(
+def no_answer_error(
     operation: Operation[Any], failure: TransportFailure, *, attempts: int, repeatable: bool
 ) -> APIConnectionError:
     """Make the error for a request that got no complete answer.
