@@ -2,7 +2,7 @@
 
 It may know `errors`, and nothing else of this package.
 
-Others use: `blotted`, `CancelledWorkError`, `derive`, `Detached`, `FirstFault`, `Guarded`, `http_date`, `is_count`,
-    `is_duration`, `is_positive`, `LazyModule`, `logger`, `Method`, `now_by`, `printable`, `RedisClient`,
-    `registered`, `Secret`, `SecretFields`, `version`.
+Others use: `AwaitedOnce`, `blotted`, `CancelledWorkError`, `derive`, `Detached`, `FirstFault`, `Guarded`, `http_date`,
+    `is_count`, `is_duration`, `is_positive`, `LazyModule`, `logger`, `Method`, `now_by`, `printable`, `RedisClient`,
+    `refuses`, `registered`, `Secret`, `SecretFields`, `version`.
 """
