@@ -20,8 +20,8 @@ from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.support.callbacks import logger
 from dialogkit._core.support.checks import is_count, is_positive
 
-DEFAULT_TTL: Final = 172_800.0
-"""48 hours: platforms repeat for up to 24."""
+DEFAULT_TTL: Final = 604_800.0
+"""Seven days: platforms repeat for up to three, and a delivery may be as old as that; see `verifier.py`."""
 DEFAULT_LEASE: Final = 600.0
 _CLEANUP: Final = 10.0
 """Seconds for telling the store what has become of an event, also when its handler was cancelled."""
@@ -107,7 +107,7 @@ class MemoryDedupeStore:
     """Remembers deliveries in this process, for one event loop. It forgets everything when the process ends.
 
     Args:
-        ttl: Seconds for which a handled delivery is remembered; more than the 24 hours for which platforms repeat.
+        ttl: Seconds for which a handled delivery is remembered; more than the three days for which platforms repeat.
         lease: Seconds after which a claim that was neither confirmed nor released is free again; more than any
             handler takes.
         max_entries: How many deliveries are remembered at most; the oldest are forgotten first, with a warning.

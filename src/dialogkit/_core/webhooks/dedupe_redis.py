@@ -50,7 +50,7 @@ class RedisDedupeStore:
 
     Args:
         redis: A `redis.asyncio.Redis` or `RedisCluster`. It stays yours to close.
-        ttl: Seconds for which a handled delivery is remembered; more than the 24 hours for which platforms repeat.
+        ttl: Seconds for which a handled delivery is remembered; more than the three days for which platforms repeat.
         lease: Seconds after which a claim that was neither confirmed nor released is free again, as when its process
             has died; more than any handler takes.
         prefix: What the names of all Redis keys begin with.
