@@ -230,6 +230,17 @@ class PaginationError(DialogkitError):
         super().__init__(message, operation=operation)
 
 
+class StopCall(DialogkitError):  # noqa: N818 - it is what the hook says, not what went wrong
+    """Raised by a hook `on_request`: the attempt is not sent, and the call ends with this error.
+
+    For whoever must not send what could not be written down first, for example. Any other error of a hook is logged,
+    and the call goes on.
+    """
+
+    def __init__(self, message: str = "A hook stopped the call.") -> None:
+        super().__init__(message)
+
+
 class WebhookVerificationError(DialogkitError):
     """The delivery is not proven to come from the platform, cannot be read, or is somebody else's; do not act on it."""
 

@@ -39,7 +39,7 @@ from dialogkit._core.files.downloads import ByteStream
 from dialogkit._core.http.pool import Connection, TransportFailure
 from dialogkit._core.http.transport import Answer, Request
 from dialogkit._core.limits.terms import Allowance, Permit, RateLimit, RateLimiter
-from dialogkit._core.observing.logs import secrets_of
+from dialogkit._core.observing.credentials import secrets_of
 from dialogkit._core.observing.watch import Attempt
 from dialogkit._core.response import APIResponse, ResponseInfo
 from dialogkit._core.sending.encoding import Encoded
