@@ -132,7 +132,8 @@ async def test_an_observer_is_told_of_an_attempt_from_its_beginning_to_its_end()
     assert journal.lines == [
         "request get_thing 1 None", "response get_thing 1 503 req_1", "retry get_thing 1",
         "request get_thing 2 None", "failure get_thing 2 None False", "retry get_thing 2",
-        "request get_thing 3 None", "response get_thing 3 200 None", "failure get_thing 3 200 False", "retry get_thing 3",
+        "request get_thing 3 None", "response get_thing 3 200 None", "failure get_thing 3 200 False",
+        "retry get_thing 3",
         "request get_thing 4 None", "response get_thing 4 429 None", "refused", "retry get_thing 4",
         "request get_thing 5 None", "response get_thing 5 200 None",
     ]  # fmt: skip

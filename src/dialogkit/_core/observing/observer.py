@@ -13,7 +13,7 @@ from dialogkit._core.call import Operation
 from dialogkit._core.events import RateLimitEvent, RetryEvent
 from dialogkit._core.http.transport import Answer, Request
 from dialogkit._core.observing.credentials import secrets_of
-from dialogkit._core.support.printing import blotted
+from dialogkit._core.support.printing import blotted, printable
 
 _UNSEEN: Final = frozenset({"set-cookie", "set-cookie2"})
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -162,7 +162,8 @@ def note_answer(attempt: AttemptInfo, answer: Answer, request_id: str | None) ->
     """Note that the answer's status and headers have come."""
     attempt._answer = answer  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of this very module
     attempt.status = answer.status
-    attempt.request_id = None if request_id is None else blotted(request_id, secrets_of(request_of(attempt)))
+    if request_id is not None:  # a stranger's words, and such as are written to logs
+        attempt.request_id = printable(blotted(request_id, secrets_of(request_of(attempt))))
 
 
 def request_of(attempt: AttemptInfo) -> Request:
