@@ -58,7 +58,7 @@ from dialogkit._core.observing.drift import DriftLog
 from dialogkit._core.observing.watch import Hooks, Watch
 from dialogkit._core.response import APIResponse
 from dialogkit._core.sending.platform import Default, Platform
-from dialogkit._core.sending.retry import RetryPolicy, RetryQuota
+from dialogkit._core.sending.retry import ErrorStatuses, RetryPolicy, RetryQuota
 from dialogkit._core.sending.settings import DEFAULT_TIMEOUT, Settings
 from dialogkit._core.support.lazy import LazyModule
 from dialogkit._core.support.secret import Secret
@@ -75,7 +75,7 @@ else:
     sender = LazyModule("dialogkit._core.sending.sender")
     pool = LazyModule("dialogkit._core.http.pool")
 
-__all__ = ["APIResponse", "BaseClient", "ClientOptions", "Default", "Namespace", "Platform", "Secret"]
+__all__ = ["APIResponse", "BaseClient", "ClientOptions", "Default", "ErrorStatuses", "Namespace", "Platform", "Secret"]
 
 T = TypeVar("T")
 _HOOKS = frozenset({"on_request", "on_response", "on_retry", "on_rate_limit"})

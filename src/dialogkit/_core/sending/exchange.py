@@ -294,7 +294,7 @@ class Exchange:
         statuses, safety = self._settings.platform.statuses, self._operation.retry
         return FailedAttempt(
             error=error,
-            repeatable=better or statuses.may_repeat(safety, error.status, error.retry_after),
+            repeatable=better or statuses.may_repeat(safety, error.status),
             retry_cost=statuses.retry_cost(error.status, limited=self._settings.limiter is not None),
             retry_after=pause,
             better_credential=better,
