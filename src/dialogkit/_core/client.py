@@ -23,6 +23,7 @@ A platform's facade says what is particular about it, and binds the generated fu
                 limits=(RateLimit(60, per=60), RateLimit(10, per=1)),
                 defaults={"location_id": Default(keyword="location_id", env="TOY_LOCATION_ID",
                                                  value=options.get("location_id"))},
+                account="location_id",
             )
 
         @cached_property

@@ -28,7 +28,7 @@ WHERE: dict[str, Any] = {
     "platform": "Toy",
     "operation": "get_thing",
     "method": "GET",
-    "path": "/things/{thingId}",
+    "path": "/things/{thing_id}",
     "location_id": "loc_1",
     "attempt": 2,
 }

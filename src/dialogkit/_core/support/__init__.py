@@ -4,5 +4,5 @@ It may know `errors`, and nothing else of this package.
 
 Others use: `blotted`, `CancelledWorkError`, `derive`, `Detached`, `FirstFault`, `Guarded`, `http_date`, `is_count`,
     `is_duration`, `is_positive`, `LazyModule`, `logger`, `Method`, `now_by`, `printable`, `RedisClient`,
-    `registered`, `Secret`, `version`.
+    `registered`, `Secret`, `SecretFields`, `version`.
 """
