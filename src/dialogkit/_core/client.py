@@ -99,7 +99,8 @@ class ClientOptions(TypedDict, total=False):
     retry: RetryPolicy | None
     """How calls are repeated; up to three attempts unless given, `None` never repeats."""
     on_request: RequestHook | None
-    """Called before each attempt. Hooks may be async; when one fails, that is logged and the call goes on."""
+    """Called before each attempt, which it may prevent by raising `StopCall`. Hooks may be async; when one fails in any
+    other way, that is logged and the call goes on."""
     on_response: ResponseHook | None
     """Called after each answer."""
     on_retry: RetryHook | None

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dialogkit._core.call import RetrySafety
-from dialogkit._core.errors import ConfigurationError, DialogkitError
+from dialogkit._core.errors import ConfigurationError, DialogkitError, may_have_happened
 from dialogkit._core.support.checks import is_count, is_duration
 
 RETRY_COST: Final = 1.0
@@ -164,6 +164,10 @@ class ErrorStatuses:
     def may_pass(self, status: int) -> bool:
         """Say whether the same request may fare better later."""
         return status in self.passing or (status >= 500 and status not in self.lasting)
+
+    def may_have_happened(self, status: int) -> bool:
+        """Say whether a request that was answered with this error status may have had its effect all the same."""
+        return status not in self.unprocessed and may_have_happened(status)
 
     def may_repeat(self, safety: RetrySafety, status: int) -> bool:
         """Say whether a request that was answered with this error status may be sent again."""

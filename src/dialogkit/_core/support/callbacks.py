@@ -29,18 +29,29 @@ class FirstFault:
 
 
 class Guarded(Generic[P]):
-    """A user's callback: when it fails, that is logged once, and the call that it watches goes on."""
+    """A user's callback: when it fails, that is logged once, and the call that it watches goes on.
 
-    __slots__ = ("_callback", "_first_fault")
+    Args:
+        name: What to call it in the log.
+        callback: The callback.
+        passing: What it may raise on purpose; that passes through.
+    """
 
-    def __init__(self, name: str, callback: Callable[P, object]) -> None:
+    __slots__ = ("_callback", "_first_fault", "_passing")
+
+    def __init__(
+        self, name: str, callback: Callable[P, object], *, passing: tuple[type[Exception], ...] = ()
+    ) -> None:
         self._callback = callback
         self._first_fault = FirstFault(name)
+        self._passing = passing
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Call the callback; whatever it returns is dropped."""
         try:
             self._callback(*args, **kwargs)
+        except self._passing:
+            raise
         except Exception as exc:  # noqa: BLE001 - whatever it is, it is the callback's own
             self._first_fault.report(exc)
 
@@ -53,5 +64,7 @@ class Guarded(Generic[P]):
             result = self._callback(*args, **kwargs)
             if inspect.isawaitable(result):
                 await result
+        except self._passing:
+            raise
         except Exception as exc:  # noqa: BLE001 - as above
             self._first_fault.report(exc)
