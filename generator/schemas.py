@@ -42,7 +42,7 @@ def component_kind(schema: JsonObject) -> Literal["model", "enum", "union", "ali
     return "alias"
 
 
-def type_of(schema: Any) -> Type:
+def type_of(schema: Any) -> Type:  # noqa: PLR0911 - one case per kind of schema
     """Translate a schema of a linted document; a named one stays a name."""
     if not is_object(schema):
         return ANY
@@ -50,6 +50,8 @@ def type_of(schema: Any) -> Type:
         return Named(str(schema["$ref"]).removeprefix(SCHEMA_PREFIX))
     if "const" in schema:
         return Constant(schema["const"])
+    if "x-read-as" in schema:
+        return Plain(_STRINGS[str(schema["x-read-as"])])
     for key in ("oneOf", "anyOf", "allOf"):
         if key in schema:
             return _one_of(type_of(member) for member in as_list(schema[key]))

@@ -31,6 +31,7 @@ RESERVED = frozenset(
         "Tag",
         "True",
         "TypeAlias",
+        "Timestamp",
         "UnixMilliseconds",
         "UnixSeconds",
     }

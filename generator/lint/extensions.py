@@ -40,6 +40,7 @@ _OPERATION: dict[str, Callable[[Any], bool]] = {
     "x-single-as-list": lambda value: value is True,
     **_GROUPS,
 }
+_COMPONENT = {**_GROUPS, "x-read-as": lambda value: value in ("date-time", "date")}
 _WEBHOOK = {"x-source": _OPERATION["x-source"]}
 _INFO: dict[str, Callable[[Any], bool]] = {
     "x-account": lambda value: isinstance(value, str) and is_python_name(value),
@@ -50,14 +51,14 @@ _INFO: dict[str, Callable[[Any], bool]] = {
 
 def known_keys() -> set[str]:
     """All keys of our own."""
-    return {*_PROPERTY, *_GROUPS, *_OPERATION, *_INFO}
+    return {*_PROPERTY, *_COMPONENT, *_OPERATION, *_INFO}
 
 
 def check_extensions(document: Document) -> Iterator[Finding]:
     """Only known `x-` keys are used, where they have a meaning, with values that they can have."""
     known: dict[str, dict[str, Callable[[Any], bool]]] = {"/info": _INFO}
     known |= {place: _NAMES for place, _ in parameters(document)}
-    known |= {place.pointer: _GROUPS for place in schemas(document) if place.where == "component"}
+    known |= {place.pointer: _COMPONENT for place in schemas(document) if place.where == "component"}
     known |= {place.pointer: _PROPERTY for place in schemas(document) if place.where == "property"}
     known |= {place.pointer: _WEBHOOK if place.webhook else _OPERATION for place in operations(document)}
     yield from _unknown(document.data, "", known)
@@ -71,6 +72,7 @@ def check_extensions(document: Document) -> Iterator[Finding]:
     yield from _names(document)
     yield from _schema_groups(document)
     yield from _other_names(document)
+    yield from _read_as(document)
 
 
 def _unknown(value: Any, place: str, known: dict[str, dict[str, Callable[[Any], bool]]]) -> Iterator[Finding]:
@@ -158,6 +160,14 @@ def _other_names(document: Document) -> Iterator[Finding]:
                 yield Finding(place, f"Other names are for reading, but no answer holds `{name}`.")
             for other in sorted(others & properties.keys()):
                 yield Finding(place, f"`{other}` is a property of its own.")
+
+
+def _read_as(document: Document) -> Iterator[Finding]:
+    usage = usage_of(document)
+    for name, schema in document.schemas.items():
+        if "x-read-as" in as_object(schema) and name in usage.request:
+            place = pointer("components", "schemas", name, "x-read-as")
+            yield Finding(place, f"How to read is a rule for answers, but requests hold `{name}` too.")
 
 
 def _names(document: Document) -> Iterator[Finding]:

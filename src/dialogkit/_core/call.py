@@ -28,7 +28,7 @@ RetrySafety: TypeAlias = Literal["safe", "idempotent", "never-after-sent"]
 Place: TypeAlias = Literal["path", "query", "body"]
 """Where an argument is put."""
 BodyEncoding: TypeAlias = Literal["json", "form", "multipart"]
-Answer: TypeAlias = Literal["json", "text", "bytes", "none", "raw"]
+AnswerKind: TypeAlias = Literal["json", "text", "bytes", "none", "raw"]
 Progress: TypeAlias = Callable[[int, "int | None"], object]
 """Called as bytes move, with the bytes so far and the total if it is known."""
 
@@ -64,7 +64,7 @@ class Operation(Generic[T_co]):
     """The path's template in Python names, `/conversations/{conversation_id}`; its slashes are kept exactly."""
     retry: RetrySafety
     tag: str = ""
-    answer: Answer = "json"
+    answer: AnswerKind = "json"
     result: Callable[[], Any] | None = None
     """The type of the result, for `answer="json"`."""
     path_arguments: Callable[[], Any] | None = None

@@ -19,7 +19,7 @@ from dialogkit._core.errors import (
     ResponseValidationError,
     ServerError,
 )
-from dialogkit._core.http.messages import Request
+from dialogkit._core.http.transport import Request
 from dialogkit._core.observing.logs import LONGEST_BODY, excerpt
 from dialogkit._core.observing.watch import Attempt, Hooks, Watch
 from dialogkit._core.support.printing import printable

@@ -24,7 +24,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 import dialogkit
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import APIConnectionError, APITimeoutError, DialogkitError, ServerError
-from dialogkit._core.http.messages import Request
+from dialogkit._core.http.transport import Request
 from dialogkit._core.observing.watch import Attempt, Hooks, Watch
 from tests._core.toy import GET_THING, KEY
 from tests.support.messages import answer_of, request_of

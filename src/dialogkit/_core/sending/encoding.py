@@ -10,19 +10,19 @@ from typing import Any, Final, cast
 
 from pydantic import TypeAdapter
 
-from dialogkit._core.call import OMIT, Answer, Call, Operation, Position
+from dialogkit._core.call import OMIT, AnswerKind, Call, Operation, Position
 from dialogkit._core.codec.arguments import invalid, validate
 from dialogkit._core.codec.text import header, pairs, path, scalar
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.files.uploads import FileInput, MultipartBody
-from dialogkit._core.http.messages import Origin, Request
 from dialogkit._core.http.over_httpx import origin_and_target
+from dialogkit._core.http.transport import Origin, Request
 from dialogkit._core.http.urls import check_url
 from dialogkit._core.lists.cursors import decode_cursor
 from dialogkit._core.sending.settings import Settings
 from dialogkit._core.support.version import version
 
-_ACCEPT: Final[Mapping[Answer, str]] = {
+_ACCEPT: Final[Mapping[AnswerKind, str]] = {
     "json": "application/json",
     "none": "application/json",
     "text": "text/plain",
@@ -304,7 +304,7 @@ def _headers(call: Call[Any], settings: Settings, kind: str | None, content: obj
 @lru_cache(maxsize=1024)
 def _fixed_headers(
     operation: str,
-    answer: Answer,
+    answer: AnswerKind,
     further: tuple[tuple[str, str], ...],
     version_header: str | None,
     version: str | None,

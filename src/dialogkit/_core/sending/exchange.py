@@ -38,8 +38,8 @@ from dialogkit._core.codec.decoding import decode
 from dialogkit._core.codec.models import attach_info
 from dialogkit._core.errors import ConfigurationError, DeadlineExceededError, DialogkitError, RateLimitWaitError
 from dialogkit._core.files.downloads import ByteStream
-from dialogkit._core.http.messages import Answer, Request
 from dialogkit._core.http.pool import Connection, TransportFailure
+from dialogkit._core.http.transport import Answer, Request
 from dialogkit._core.limits.terms import Allowance, Permit, RateLimit, RateLimiter
 from dialogkit._core.observing.logs import secrets_of
 from dialogkit._core.observing.watch import Attempt

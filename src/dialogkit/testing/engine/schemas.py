@@ -38,7 +38,7 @@ _WORDINGS: Final = {
     "maxItems": "must contain at most {limit} elements",
     "pattern": "must match {limit}",
     "format": "must be a valid {limit}",
-    "oneOf": "has none of the forms that are accepted",
+    "anyOf": "has none of the forms that are accepted",
 }
 
 
@@ -51,10 +51,12 @@ class Problem:
     """Whether something required is absent, rather than present and wrong."""
 
 
-def _required(_: Any, names: list[str], instance: Any, __: Any) -> Iterator[ValidationError]:
+def _required(_: Any, names: list[str], instance: Any, schema: Json) -> Iterator[ValidationError]:
     if is_object(instance):
+        properties: Mapping[str, Any] = schema.get("properties", {})
         for name in names:
-            if name not in instance:
+            others: list[str] = properties.get(name, {}).get("x-also-known-as", [])
+            if instance.keys().isdisjoint([name, *others]):
                 yield ValidationError("should not be empty", path=[name])
 
 
@@ -76,7 +78,12 @@ def _require_together(_: Any, groups: list[list[str]], instance: Any, __: Any) -
 _extend = cast("Any", extend)
 _Validator: Final[Any] = _extend(
     Draft202012Validator,
-    {"required": _required, "x-require-one-of": _require_one_of, "x-require-together": _require_together},
+    {
+        "required": _required,
+        "oneOf": Draft202012Validator.VALIDATORS["anyOf"],  # an integer is a number, too, and fits a union of both
+        "x-require-one-of": _require_one_of,
+        "x-require-together": _require_together,
+    },
 )
 
 

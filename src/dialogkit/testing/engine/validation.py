@@ -109,7 +109,11 @@ class RequestReader:
 
     def coerce(self, schema: Json, text: str) -> Any:
         """Convert one text to the scalar type that a schema asks for, or leave it as it is."""
-        kind = self._document.resolve(schema).get("type")
+        resolved = self._document.resolve(schema)
+        for member in resolved.get("oneOf", ()):
+            if not isinstance(value := self.coerce(member, text), str):
+                return value
+        kind = resolved.get("type")
         if kind == "integer" and _INTEGER.fullmatch(text):
             return int(text)
         if kind == "number":
