@@ -247,8 +247,8 @@ class PaginationError(DialogkitError):
 class StopCall(DialogkitError):  # noqa: N818 - it is what the hook says, not what went wrong
     """Raised by a hook `on_request`: the attempt is not sent, and the call ends with this error.
 
-    For whoever must not send what could not be written down first, for example. Any other error of a hook is logged, and
-    the call goes on.
+    For whoever must not send what could not be written down first, for example. Any other error of a hook is logged,
+    and the call goes on.
     """
 
     def __init__(self, message: str = "A hook stopped the call.") -> None:

@@ -1,7 +1,8 @@
 """Everyone who looks on while calls are sent: the user's hooks, the log, and OpenTelemetry.
 
 An `Exchange` tells a `Watch` what happens, and is never stopped by it: whoever looks on may fail, and the call goes on.
-Only cancellation passes through, and `StopCall` from `on_request`. When nobody looks on, an attempt costs a few comparisons.
+Only cancellation passes through, and `StopCall` from `on_request`. When nobody looks on, an attempt costs a few
+comparisons.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Watch:
         self.platform = platform
         self.clock = clock
         self.telemetry = Telemetry(platform, clock)
-        self._on_request = None if hooks.on_request is None else Guarded("on_request", hooks.on_request, passing=(StopCall,))
+        self._on_request = _vetoing(hooks.on_request)
         self._on_response = None if hooks.on_response is None else Guarded("on_response", hooks.on_response)
         self._on_retry = None if hooks.on_retry is None else Guarded("on_retry", hooks.on_retry)
         self._on_rate_limit = None if hooks.on_rate_limit is None else Guarded("on_rate_limit", hooks.on_rate_limit)
@@ -174,6 +175,10 @@ class Watch:
             "location_id": location_id,
             "attempt": attempt,
         }
+
+
+def _vetoing(hook: RequestHook | None) -> Guarded[[RequestEvent]] | None:
+    return None if hook is None else Guarded("on_request", hook, passing=(StopCall,))
 
 
 _UNSEEN: Final = frozenset({"set-cookie", "set-cookie2"})

@@ -247,7 +247,9 @@ def no_answer_error(
         )
     times = "" if attempts == 1 else f" in {attempts} attempts"
     advice = "Raise the timeout, or try again later" if failure.timed_out else "Check the network and base_url"
-    reached = "" if failure.sent else " This attempt was not sent, an earlier one was." if sent else " Nothing was sent."
+    reached = (
+        "" if failure.sent else " This attempt was not sent, an earlier one was." if sent else " Nothing was sent."
+    )
     return (APITimeoutError if failure.timed_out else APIConnectionError)(
         f"{call} got no complete answer{times}: {failure.reason}.{reached} {advice}.", **facts
     )

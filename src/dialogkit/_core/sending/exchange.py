@@ -10,7 +10,7 @@ sent again, the policy must name a pause, the deadline must leave time for it, a
 
 What holds at every `await`, so that a deadline or a cancellation may strike at any of them:
 
-- `sent` says whether an attempt may have reached the server, and `may_have_happened` whether one may have had its effect.
+- `sent` says whether an attempt may have reached the server, `may_have_happened` whether one may have had its effect.
   Both are set before the transport has the request. The first is taken back only by a failure that is certain that
   nothing was sent, the second also by a status that says that nothing was done, and both only for the attempt itself:
   what an earlier one left open stays open. Whatever the call ends with, an error or a cancellation, says so.

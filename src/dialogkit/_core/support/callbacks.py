@@ -39,9 +39,7 @@ class Guarded(Generic[P]):
 
     __slots__ = ("_callback", "_first_fault", "_passing")
 
-    def __init__(
-        self, name: str, callback: Callable[P, object], *, passing: tuple[type[Exception], ...] = ()
-    ) -> None:
+    def __init__(self, name: str, callback: Callable[P, object], *, passing: tuple[type[Exception], ...] = ()) -> None:
         self._callback = callback
         self._first_fault = FirstFault(name)
         self._passing = passing

@@ -13,7 +13,7 @@ def note(exc: BaseException, text: str) -> None:
     if sys.version_info >= (3, 11):
         exc.add_note(text)
     else:
-        exc.__notes__ = [*getattr(exc, "__notes__", ()), text]
+        vars(exc).setdefault("__notes__", []).append(text)
 
 
 def leave_out(exc: BaseException, modules: Collection[str]) -> None:
