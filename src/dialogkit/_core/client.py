@@ -62,7 +62,7 @@ from dialogkit._core.observing.observer import Observer
 from dialogkit._core.observing.watch import Watch
 from dialogkit._core.response import APIResponse
 from dialogkit._core.sending.platform import Default, Platform
-from dialogkit._core.sending.retry import RetryPolicy, RetryQuota
+from dialogkit._core.sending.retry import ErrorStatuses, RetryPolicy, RetryQuota
 from dialogkit._core.sending.settings import DEFAULT_TIMEOUT, Settings
 from dialogkit._core.support.lazy import LazyModule
 from dialogkit._core.support.secret import Secret
@@ -79,7 +79,7 @@ else:
     sender = LazyModule("dialogkit._core.sending.sender")
     pool = LazyModule("dialogkit._core.http.pool")
 
-__all__ = ["APIResponse", "BaseClient", "ClientOptions", "Default", "Namespace", "Platform", "Secret"]
+__all__ = ["APIResponse", "BaseClient", "ClientOptions", "Default", "ErrorStatuses", "Namespace", "Platform", "Secret"]
 
 T = TypeVar("T")
 _HOOKS = frozenset({"on_request", "on_response", "on_retry", "on_rate_limit"})
@@ -103,7 +103,8 @@ class ClientOptions(TypedDict, total=False):
     retry: RetryPolicy | None
     """How calls are repeated; up to three attempts unless given, `None` never repeats."""
     on_request: RequestHook | None
-    """Called before each attempt. Hooks may be async; when one fails, that is logged and the call goes on."""
+    """Called before each attempt, which it may prevent by raising `StopCall`. Hooks may be async; when one fails in any
+    other way, that is logged and the call goes on."""
     on_response: ResponseHook | None
     """Called after each answer."""
     on_retry: RetryHook | None

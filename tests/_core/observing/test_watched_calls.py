@@ -22,7 +22,8 @@ Seen = list[Any]
 def watched(*answers: Any, **options: Any) -> tuple[Toy, Seen]:
     seen: Seen = []
     hooks: dict[str, Any] = dict.fromkeys(("on_request", "on_response", "on_retry", "on_rate_limit"), seen.append)
-    client, _ = client_of(Platform(*answers), **(hooks | options))
+    # On a machine that is busy with something else, each turn at a limiter is a wait worth telling.
+    client, _ = client_of(Platform(*answers), **(hooks | {"rate_limit": None} | options))
     return client, seen
 
 
@@ -143,6 +144,7 @@ async def test_observers_and_hooks_are_nested_as_blocks_are() -> None:
     lines = list[str]()
     client, _ = client_of(
         Platform(ok()),
+        rate_limit=None,
         observers=[Journal("a ", lines), Journal("b ", lines)],
         on_request=lambda event: lines.append("hook request"),
         on_response=lambda event: lines.append("hook response"),
@@ -173,8 +175,7 @@ async def test_an_observer_sees_no_credential_query_or_body() -> None:
 
 async def test_an_observer_that_fails_breaks_nothing_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Observer):
-        @property
-        def watching(self) -> bool:
+        def is_watching(self) -> bool:
             if self.blind:
                 raise RuntimeError("its own fault")
             return True
@@ -196,7 +197,7 @@ async def test_an_observer_that_fails_breaks_nothing_and_is_logged_once(caplog: 
         assert (await client.things.get("t1")).id == "t1"
     assert sorted(each.getMessage() for each in caplog.records if each.levelno == logging.ERROR) == [
         f"Broken.{moment} failed; the call goes on without it"
-        for moment in ("on_body", "on_request", "on_response", "watching")
+        for moment in ("is_watching", "on_body", "on_request", "on_response")
     ]
 
 
@@ -212,7 +213,7 @@ async def test_what_stops_a_call_passes_through_and_nothing_is_sent(as_hook: boo
         raise StopCall("the journal cannot be written")
 
     options: dict[str, Any] = {"on_request": stop} if as_hook else {"observers": [journal, Outbox()]}
-    client, _ = client_of(platform, **options)
+    client, _ = client_of(platform, rate_limit=None, **options)
     with pytest.raises(StopCall, match="cannot be written"):
         await client.things.get("t1")
     assert not platform.requests
@@ -222,12 +223,12 @@ async def test_what_stops_a_call_passes_through_and_nothing_is_sent(as_hook: boo
 
 async def test_an_observer_that_does_not_watch_costs_no_attempt() -> None:
     class Asleep(Journal):
-        @property
-        def watching(self) -> bool:
+        def is_watching(self) -> bool:
             return False
 
     journal = Asleep()
-    client, _ = client_of(Platform(httpx.Response(503), ok()), observers=[journal], retry=RetryPolicy(base_delay=0))
+    options: dict[str, Any] = {"observers": [journal], "retry": RetryPolicy(base_delay=0), "rate_limit": None}
+    client, _ = client_of(Platform(httpx.Response(503), ok()), **options)
     await client.things.get("t1")
     assert journal.lines == ["retry get_thing 1"], "what befalls a call is told all the same"
 

@@ -52,9 +52,8 @@ class HookObserver(Observer):
         self._hooks = hooks
         self._told_of_attempts = hooks.on_request is not None or hooks.on_response is not None
 
-    @property
-    def watching(self) -> bool:
-        """Whether a hook is for attempts."""
+    def is_watching(self) -> bool:
+        """Say whether a hook is for attempts."""
         return self._told_of_attempts
 
     def on_request(self, attempt: AttemptInfo) -> object:

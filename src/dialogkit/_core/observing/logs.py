@@ -35,10 +35,9 @@ _bodies: Final = logging.getLogger("dialogkit.bodies")
 class LogObserver(Observer):
     """Writes how calls go."""
 
-    @property
-    def watching(self) -> bool:
-        """Whether anyone reads how attempts end, or what is in them."""
-        return _http.isEnabledFor(logging.DEBUG) or _bodies_are_logged()
+    def is_watching(self) -> bool:
+        """Say whether anyone reads how attempts end, or what is in them."""
+        return _http.isEnabledFor(logging.DEBUG) or (_bodies.level != logging.NOTSET and _bodies_are_logged())
 
     def on_request(self, attempt: AttemptInfo) -> None:
         """Write the body."""

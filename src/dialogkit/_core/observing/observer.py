@@ -124,9 +124,8 @@ class Observer:
     What is said to be awaited may be an `async` method, and holds the call up as long as it runs.
     """
 
-    @property
-    def watching(self) -> bool:
-        """Whether it wants to be told of attempts at the moment; asked before each. True unless overridden."""
+    def is_watching(self) -> bool:
+        """Say whether it wants to be told of attempts at the moment; asked before each. It does unless overridden."""
         return True
 
     def on_request(self, attempt: AttemptInfo) -> object:

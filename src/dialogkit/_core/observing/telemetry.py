@@ -68,9 +68,8 @@ class Telemetry(Observer):
         self._instruments: _Instruments | None = None
         self._look_at: float | None = None
 
-    @property
-    def watching(self) -> bool:
-        """Whether there is a provider."""
+    def is_watching(self) -> bool:
+        """Say whether there is a provider."""
         if self._instruments is not None:
             return True
         # Whoever sets a provider has imported this.
@@ -97,13 +96,13 @@ class Telemetry(Observer):
 
     def on_retry(self, event: RetryEvent) -> None:
         """Count a repetition."""
-        if self.watching and self._instruments is not None:
+        if self.is_watching() and self._instruments is not None:
             with self._guarded():
                 self._instruments.retries.add(1, {**_names(event), "error.type": _type_of(event.error)})
 
     def on_rate_limit(self, event: RateLimitEvent) -> None:
         """Measure a wait at the client's own limiter."""
-        if event.reason == "waited" and self.watching and self._instruments is not None:
+        if event.reason == "waited" and self.is_watching() and self._instruments is not None:
             with self._guarded():
                 self._instruments.waits.record(event.seconds or 0.0, _names(event))
 

@@ -28,26 +28,31 @@ _PASSING: Final[dict[str, tuple[type[Exception], ...]]] = {"on_request": (StopCa
 class _Member:
     """An observer, and how it is told of the moments that it listens to: so that its faults stay its own."""
 
-    __slots__ = ("_first_fault", "_observer", "guards")
+    __slots__ = ("guards", "is_watching")
 
     def __init__(self, observer: Observer) -> None:
+        is_own = isinstance(observer, HookObserver | LogObserver | Telemetry)
         prefix = "" if isinstance(observer, HookObserver) else f"{type(observer).__name__}."
-        self._observer = observer
-        self._first_fault = FirstFault(prefix + "watching")
+        self.is_watching: Callable[[], bool] = observer.is_watching if is_own else _asking(observer, prefix)
         self.guards: dict[str, Guarded[...]] = {
             moment: Guarded(prefix + moment, getattr(observer, moment), passing=_PASSING.get(moment, ()))
             for moment in _MOMENTS
             if getattr(type(observer), moment) is not getattr(Observer, moment)
         }
 
-    @property
-    def watching(self) -> bool:
-        """Whether it wants to be told of attempts at the moment."""
+
+def _asking(observer: Observer, prefix: str) -> Callable[[], bool]:
+    """Return what asks an observer of the user's whether it is watching."""
+    first_fault = FirstFault(prefix + "is_watching")
+
+    def ask() -> bool:
         try:
-            return self._observer.watching
+            return observer.is_watching()
         except Exception as exc:  # noqa: BLE001 - whatever it is, it is the observer's own
-            self._first_fault.report(exc)
+            first_fault.report(exc)
             return False
+
+    return ask
 
 
 async def _tell(members: Iterable[_Member], moment: str, *args: object) -> None:
@@ -107,7 +112,7 @@ class Watch:
         Raises:
             StopCall: An observer says that it must not be sent.
         """
-        members = [member for member in self._members if member.watching]
+        members = [member for member in self._members if member.is_watching()]
         if not members:
             return None
         info = AttemptInfo(self.platform, operation, request, attempt=attempt, location_id=location_id)
@@ -119,7 +124,7 @@ class Watch:
     def wanted(self) -> bool:
         """Whether anybody looks on at attempts."""
         for member in self._members:  # noqa: SIM110 - a generator costs more than all that it asks
-            if member.watching:
+            if member.is_watching():
                 return True
         return False
 
