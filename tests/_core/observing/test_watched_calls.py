@@ -23,7 +23,8 @@ def watched(*answers: Any, **options: Any) -> tuple[Toy, Seen]:
     seen: Seen = []
     hooks: dict[str, Any] = dict.fromkeys(("on_request", "on_response", "on_retry", "on_rate_limit"), seen.append)
     # On a machine that is busy with something else, each turn at a limiter is a wait worth telling.
-    client, _ = client_of(Platform(*answers), **(hooks | {"rate_limit": None} | options))
+    given: dict[str, Any] = {**hooks, "rate_limit": None, **options}
+    client, _ = client_of(Platform(*answers), **given)
     return client, seen
 
 
