@@ -231,7 +231,7 @@ def _advice(refusal: Refusal, answer: Answer) -> str:
 
 
 def no_answer_error(
-    operation: Operation[Any], failure: TransportFailure, *, attempts: int, repeatable: bool
+    operation: Operation[Any], failure: TransportFailure, *, attempts: int, sent: bool, repeatable: bool
 ) -> APIConnectionError:
     """Make the error for a request that got no complete answer.
 
@@ -239,10 +239,11 @@ def no_answer_error(
         operation: What was called.
         failure: What came in the way.
         attempts: How many there have been.
+        sent: Whether any of them may have reached the platform.
         repeatable: Whether the request may be sent again; if not, it may have taken effect.
     """
     call = f"{operation.id}: {operation.method} {operation.path}"
-    facts: dict[str, Any] = {"operation": operation.id, "sent": failure.sent, "attempts": attempts}
+    facts: dict[str, Any] = {"operation": operation.id, "sent": sent, "attempts": attempts}
     if not repeatable:
         return AmbiguousOutcomeError(
             f"{call} was sent, but no complete answer came: {failure.reason}. It may or may not have taken "
@@ -251,14 +252,22 @@ def no_answer_error(
         )
     times = "" if attempts == 1 else f" in {attempts} attempts"
     advice = "Raise the timeout, or try again later" if failure.timed_out else "Check the network and base_url"
-    reached = "" if failure.sent else " Nothing was sent."
+    reached = (
+        "" if failure.sent else " This attempt was not sent, an earlier one was." if sent else " Nothing was sent."
+    )
     return (APITimeoutError if failure.timed_out else APIConnectionError)(
         f"{call} got no complete answer{times}: {failure.reason}.{reached} {advice}.", **facts
     )
 
 
 def too_late_error(
-    operation: Operation[Any], *, seconds: float, attempts: int, sent: bool, last: DialogkitError | None
+    operation: Operation[Any],
+    *,
+    seconds: float,
+    attempts: int,
+    sent: bool,
+    may_have_happened: bool,
+    last: DialogkitError | None,
 ) -> DeadlineExceededError:
     """Make the error for a call that brought no result within its deadline.
 
@@ -267,11 +276,12 @@ def too_late_error(
         seconds: The deadline, from the call's beginning.
         attempts: How many there have been.
         sent: Whether a request may have reached the platform.
+        may_have_happened: Whether one may have had its effect.
         last: What the last attempt ended with, if it has ended.
     """
     times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
     ended = "" if last is None else f" The last one ended with: {last.message}"
-    unclear = _UNCLEAR if sent and operation.retry == "never-after-sent" else ""
+    unclear = _UNCLEAR if may_have_happened and operation.retry == "never-after-sent" else ""
     return DeadlineExceededError(
         f"{operation.id}: {operation.method} {operation.path} brought no result within its deadline "
         f"of {seconds:.3g} s, after {times}.{ended}{unclear}",
