@@ -2,7 +2,7 @@
 
 It may know `errors`, and nothing else of this package.
 
-Others use: `background`, `blotted`, `CancelledWorkError`, `derive`, `Detached`, `FirstFault`, `Guarded`, `http_date`, `is_count`,
-    `is_duration`, `is_positive`, `LazyModule`, `logger`, `Method`, `now_by`, `printable`, `RedisAccess`,
+Others use: `background`, `blotted`, `CancelledWorkError`, `derive`, `Detached`, `FirstFault`, `Guarded`, `http_date`,
+    `is_count`, `is_duration`, `is_positive`, `LazyModule`, `logger`, `Method`, `now_by`, `printable`, `RedisAccess`,
     `RedisClient`, `RedisOutage`, `Script`, `Secret`, `SecretFields`, `version`.
 """
