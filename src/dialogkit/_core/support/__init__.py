@@ -4,5 +4,5 @@ It may know `errors`, and nothing else of this package.
 
 Others use: `blotted`, `CancelledWorkError`, `derive`, `Detached`, `FirstFault`, `Guarded`, `http_date`, `is_count`,
     `is_duration`, `is_positive`, `LazyModule`, `leave_out`, `logger`, `Method`, `note`, `now_by`, `printable`,
-    `RedisClient`, `registered`, `Secret`, `SecretFields`, `version`.
+    `RedisClient`, `registered`, `Secret`, `SecretFields`, `shows`, `version`.
 """
