@@ -292,7 +292,12 @@ class Sender:
         if operation.answer == "json":
             strict = self._settings.strict if exchange.options.strict is None else exchange.options.strict
             result = decode(
-                operation, content, strict=strict, on_drift=self._settings.on_drift, request_id=info.request_id
+                operation,
+                content,
+                strict=strict,
+                on_drift=self._settings.on_drift,
+                request_id=info.request_id,
+                headers=info.headers,
             )
             attach_info(result, info)
             return result

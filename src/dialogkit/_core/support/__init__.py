@@ -2,7 +2,8 @@
 
 It may know `errors`, and nothing else of this package.
 
-Others use: `blotted`, `CancelledWorkError`, `derive`, `Detached`, `FirstFault`, `Guarded`, `http_date`, `is_count`,
-    `is_duration`, `is_positive`, `LazyModule`, `logger`, `Method`, `now_by`, `printable`, `RedisClient`,
-    `registered`, `Secret`, `version`.
+Others use: `blotted`, `CancelledWorkError`, `charset_of`, `derive`, `Detached`, `FirstFault`, `Guarded`, `http_date`,
+    `is_array`, `is_count`, `is_duration`, `is_object`, `is_positive`, `json_of`, `LazyModule`, `logger`,
+    `loose_json_of`, `Method`, `now_by`, `printable`, `RedisClient`, `registered`, `Secret`, `text_of`, `TooDeepError`,
+    `veiled`, `veiled_body`, `version`.
 """
