@@ -4,7 +4,8 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
-VENV := .venv
+# Another Python, as in `make test PYTHON=python3.13`, has an environment of its own.
+VENV := .venv$(if $(filter command line,$(origin PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 BENCH := .bench
@@ -46,7 +47,7 @@ lint: $(SETUP) ## Check style and formatting.
 .PHONY: types
 types: $(SETUP) ## Check types, with mypy and pyright, both strict.
 	$(BIN)/mypy
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 .PHONY: check-generated
 check-generated: $(SETUP) ## Check that the generated code is what the documents make.
@@ -102,4 +103,4 @@ pins: ## Write constraints.txt anew from the newest versions.
 
 .PHONY: clean
 clean: ## Remove what the other targets made.
-	rm -rf $(VENV) $(BENCH) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* $(BENCH) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

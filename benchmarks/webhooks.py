@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dialogkit.hoopai import webhooks
 from dialogkit.testing import Sandbox, WebhookSigner
+from dialogkit.testing.hooks.signer import Signer
 from tests.support.backend import backend, free_port
 
 VERIFICATIONS = 3_000
@@ -44,7 +45,7 @@ def verifications() -> None:
         print(f"{scheme}: {statistics.median(rates):,.0f} verified and read a second")
 
 
-async def deliver(url: str, signer: WebhookSigner) -> None:
+async def deliver(url: str, signer: Signer) -> None:
     """Print how fast the backend takes deliveries in."""
     event = {"type": "ConversationEscalated", "locationId": "loc_1", "conversationId": "conversation_1"}
     parcels = [signer.sign({**event, "webhookId": f"delivery_{number}"}) for number in range(DELIVERIES)]

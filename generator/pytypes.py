@@ -24,7 +24,7 @@ from generator.model import (
 )
 
 _PLAIN = {"any": "Any", "str": "str", "int": "int", "float": "float", "bool": "bool", "none": "None"}
-_IN_ANSWERS = {"datetime": "dt.datetime", "date": "dt.date"}
+_IN_ANSWERS = {"datetime": "Timestamp", "date": "dt.date"}
 _IN_REQUESTS = {"datetime": "IsoDateTime", "date": "IsoDate"}
 _IN_MODELS = {"unix-ms": "UnixMilliseconds", "unix-s": "UnixSeconds", "file": "Any", "bytes": "Any"}
 _IN_SIGNATURES = {

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from generator.document import Document, Finding, JsonObject, as_list, as_object, is_list, is_object, pointer
+from generator.lint.names import arguments
 from generator.lint.walk import OperationPlace, operations, parameters, schemas
 from generator.naming import is_python_name, python_name
-from generator.parse import parameters_of
-from generator.schemas import merged_properties, success, unwrapped_schema, usage_of
+from generator.schemas import NO_SCHEMAS, merged_properties, parameters_of, success, unwrapped_schema, usage_of
 
 
 def _is_groups(value: Any) -> bool:
@@ -40,8 +40,10 @@ _OPERATION: dict[str, Callable[[Any], bool]] = {
     "x-single-as-list": lambda value: value is True,
     **_GROUPS,
 }
+_COMPONENT = {**_GROUPS, "x-read-as": lambda value: value in ("date-time", "date")}
 _WEBHOOK = {"x-source": _OPERATION["x-source"]}
 _INFO: dict[str, Callable[[Any], bool]] = {
+    "x-account": lambda value: isinstance(value, str) and is_python_name(value),
     "x-sources": lambda value: is_object(value) and all(isinstance(name, str) for name in value.values()),
     "x-client-headers": lambda value: is_list(value) and all(isinstance(name, str) for name in value),
 }
@@ -49,14 +51,14 @@ _INFO: dict[str, Callable[[Any], bool]] = {
 
 def known_keys() -> set[str]:
     """All keys of our own."""
-    return {*_PROPERTY, *_GROUPS, *_OPERATION, *_INFO}
+    return {*_PROPERTY, *_COMPONENT, *_OPERATION, *_INFO}
 
 
 def check_extensions(document: Document) -> Iterator[Finding]:
     """Only known `x-` keys are used, where they have a meaning, with values that they can have."""
     known: dict[str, dict[str, Callable[[Any], bool]]] = {"/info": _INFO}
     known |= {place: _NAMES for place, _ in parameters(document)}
-    known |= {place.pointer: _GROUPS for place in schemas(document) if place.where == "component"}
+    known |= {place.pointer: _COMPONENT for place in schemas(document) if place.where == "component"}
     known |= {place.pointer: _PROPERTY for place in schemas(document) if place.where == "property"}
     known |= {place.pointer: _WEBHOOK if place.webhook else _OPERATION for place in operations(document)}
     yield from _unknown(document.data, "", known)
@@ -66,9 +68,11 @@ def check_extensions(document: Document) -> Iterator[Finding]:
         if not place.webhook:
             yield from _result(document, place)
             yield from _query_groups(document, place)
+    yield from _account(document)
     yield from _names(document)
     yield from _schema_groups(document)
     yield from _other_names(document)
+    yield from _read_as(document)
 
 
 def _unknown(value: Any, place: str, known: dict[str, dict[str, Callable[[Any], bool]]]) -> Iterator[Finding]:
@@ -84,7 +88,7 @@ def _unknown(value: Any, place: str, known: dict[str, dict[str, Callable[[Any], 
                     yield Finding(here, f"`{key}` is not known here; openapi/README.md lists the keys.")
                 elif not check(inner):
                     yield Finding(here, f"`{key}` cannot be {inner!r}; openapi/README.md says what it takes.")
-            elif key not in ("example", "examples", "default", "enum", "const"):
+            elif key not in NO_SCHEMAS:
                 yield from _unknown(inner, here, known)
 
 
@@ -113,6 +117,13 @@ def _result(document: Document, place: OperationPlace) -> Iterator[Finding]:
             yield Finding(f"{place.pointer}/x-items", f"The result has no array `{items}`.")
     if "x-single-as-list" in operation and result.get("type") != "array":
         yield Finding(f"{place.pointer}/x-single-as-list", "The result is no array.")
+
+
+def _account(document: Document) -> Iterator[Finding]:
+    account = as_object(document.data.get("info")).get("x-account")
+    named = [each for place in operations(document) if not place.webhook for each in arguments(document, place)]
+    if isinstance(account, str) and account not in [name for _, name, _ in named]:
+        yield Finding("/info/x-account", f"No operation has an argument `{account}`.")
 
 
 def _query_groups(document: Document, place: OperationPlace) -> Iterator[Finding]:
@@ -149,6 +160,14 @@ def _other_names(document: Document) -> Iterator[Finding]:
                 yield Finding(place, f"Other names are for reading, but no answer holds `{name}`.")
             for other in sorted(others & properties.keys()):
                 yield Finding(place, f"`{other}` is a property of its own.")
+
+
+def _read_as(document: Document) -> Iterator[Finding]:
+    usage = usage_of(document)
+    for name, schema in document.schemas.items():
+        if "x-read-as" in as_object(schema) and name in usage.request:
+            place = pointer("components", "schemas", name, "x-read-as")
+            yield Finding(place, f"How to read is a rule for answers, but requests hold `{name}` too.")
 
 
 def _names(document: Document) -> Iterator[Finding]:

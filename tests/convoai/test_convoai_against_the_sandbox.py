@@ -24,7 +24,7 @@ from tests.testing.tools import Clock
 META: Any = {"phone_number_id": "109876543210987", "waba_id": "102345678901234", "access_token": "EAAGexampletoken"}
 
 
-def connect(server: Sandbox, key: str | None = None, **options: Any) -> ConvoAI:
+def connect(server: Sandbox[Any], key: str | None = None, **options: Any) -> ConvoAI:
     return ConvoAI(key or server.api_key, base_url=server.url, rate_limit=None, strict=True, **options)
 
 

@@ -277,10 +277,11 @@ async def test_knowledge_bases(hoop: HoopAI) -> None:
     crawl = await hoop.crawler.discover(knowledge_base_id=base.id, url="https://example.com", option="Path")
     operation = crawl.operation_id
     polls = [await hoop.crawler.status(operation_id=operation, knowledge_base_id=base.id) for _ in range(3)]
-    assert [poll.operation_details.status for poll in polls] == ["Processing", "Successful", "Successful"]
+    details = [poll.operation_details for poll in polls]
+    assert [each.status for each in details if each is not None] == ["Processing", "Successful", "Successful"]
     pages = [each.id async for each in hoop.crawler.list_pages(knowledge_base_id=base.id, page_length=2)]
     assert pages or polls[-1].aggregate
-    pages = pages or [record.id for group in polls[-1].aggregate for record in group.records]
+    pages = pages or [record.id for group in polls[-1].aggregate or () for record in group.records or ()]
     await hoop.crawler.train(knowledge_base_id=base.id, operation_id=operation, url_ids=pages)
     trained = [each.id async for each in hoop.crawler.list_pages(knowledge_base_id=base.id, page_length=1, page=1)]
     assert trained

@@ -37,6 +37,7 @@ from dialogkit import (
     response_info,
 )
 from dialogkit.testing import Sandbox
+from dialogkit.testing.engine.registry import Call, Handler, Registry
 from dialogkit.testing.faults import (
     Drift,
     Drop,
@@ -49,8 +50,7 @@ from dialogkit.testing.faults import (
     Status,
     WrongContentType,
 )
-from dialogkit.testing.platforms import HOOPAI
-from dialogkit.testing.registry import Call, Handler, Registry
+from dialogkit.testing.hoopai.platform import PLATFORM as HOOPAI
 
 Cell: TypeAlias = tuple[type[DialogkitError] | None, int, int]
 """What the caller sees (None: the result), how often the platform was asked, how often it acted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from dialogkit.testing import Sandbox
 from tests.support.backends import on_every_backend
 
 
-def connect(server: Sandbox) -> HoverBot:
+def connect(server: Sandbox[Any]) -> HoverBot:
     return HoverBot(server.api_key, base_url=server.url, rate_limit=None, strict=True)
 
 

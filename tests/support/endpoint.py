@@ -8,7 +8,7 @@ from types import TracebackType
 from starlette.types import Receive, Scope, Send
 from typing_extensions import Self
 
-from dialogkit.testing.server import ServerThread
+from dialogkit.testing.serving.server import ServerThread
 
 
 @dataclass(frozen=True)

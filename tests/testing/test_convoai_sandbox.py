@@ -11,7 +11,7 @@ import pytest
 
 from dialogkit.testing import Sandbox, Tier
 from dialogkit.testing import __main__ as command
-from dialogkit.testing.handlers.convoai import agents
+from dialogkit.testing.convoai import agents
 from tests.support.endpoint import Endpoint
 from tests.testing.tools import Clock, ok
 
@@ -28,20 +28,20 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="module")
-def _server(clock: Clock) -> Iterator[Sandbox]:
+def _server(clock: Clock) -> Iterator[Sandbox[Any]]:
     with Sandbox(platform="convoai", tier=None, validate_responses=True, clock=clock) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def sandbox(_server: Sandbox, clock: Clock) -> Sandbox:
+def sandbox(_server: Sandbox[Any], clock: Clock) -> Sandbox[Any]:
     clock.now = Clock.START
     _server.reset()
     return _server
 
 
 @pytest.fixture
-def api(sandbox: Sandbox) -> Iterator[httpx.Client]:
+def api(sandbox: Sandbox[Any]) -> Iterator[httpx.Client]:
     with client_of(sandbox) as client:
         yield client
 
@@ -52,7 +52,7 @@ def endpoint() -> Iterator[Endpoint]:
         yield endpoint
 
 
-def client_of(sandbox: Sandbox, key: str | None = None) -> httpx.Client:
+def client_of(sandbox: Sandbox[Any], key: str | None = None) -> httpx.Client:
     return httpx.Client(base_url=sandbox.url, headers={"Authorization": f"Bearer {key or sandbox.api_key}"})
 
 
@@ -73,7 +73,7 @@ def test_the_account_has_the_plan_of_its_limits(tier: Tier | None, plan: str) ->
         assert ok(api.get("/me/"))["plan"] == plan
 
 
-def test_the_meta_token_is_not_given_back(sandbox: Sandbox, api: httpx.Client) -> None:
+def test_the_meta_token_is_not_given_back(sandbox: Sandbox[Any], api: httpx.Client) -> None:
     created = api.post("/agents/", json=NEW)
     assert created.status_code == 201
     for answer in (created, api.get(f"/agents/{created.json()['id']}/"), api.get("/agents/")):
@@ -81,7 +81,9 @@ def test_the_meta_token_is_not_given_back(sandbox: Sandbox, api: httpx.Client) -
     assert "EAAG" not in str(list(agents(sandbox.app.state)))
 
 
-def test_a_conversation_lasts_24_hours(api: httpx.Client, sandbox: Sandbox, clock: Clock, endpoint: Endpoint) -> None:
+def test_a_conversation_lasts_24_hours(
+    api: httpx.Client, sandbox: Sandbox[Any], clock: Clock, endpoint: Endpoint
+) -> None:
     sandbox.webhooks.register(endpoint.url)
 
     def begun() -> int:
@@ -100,7 +102,9 @@ def test_a_conversation_lasts_24_hours(api: httpx.Client, sandbox: Sandbox, cloc
     sandbox.webhooks.wait()
 
 
-def test_webhooks_get_the_events_of_their_agent_only(api: httpx.Client, sandbox: Sandbox, endpoint: Endpoint) -> None:
+def test_webhooks_get_the_events_of_their_agent_only(
+    api: httpx.Client, sandbox: Sandbox[Any], endpoint: Endpoint
+) -> None:
     def create(**values: Any) -> Any:
         return ok(api.post("/agents/agent_1/webhooks/", json={"url": endpoint.url, "events": ["*"], **values}))
 
@@ -121,7 +125,7 @@ def test_webhooks_get_the_events_of_their_agent_only(api: httpx.Client, sandbox:
 
 
 def test_an_endpoint_elsewhere_is_registered_but_never_called(
-    api: httpx.Client, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+    api: httpx.Client, sandbox: Sandbox[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "dialogkit.testing"):
         ok(api.post("/agents/agent_1/webhooks/", json={"url": "https://app.example.com/hooks", "events": ["*"]}))
@@ -217,7 +221,7 @@ def test_refusals(api: httpx.Client, route: str, body: Any, status: int, message
 
 def greeting(*arguments: str) -> str:
     options = command._parse([*arguments, "--port", "0"])
-    with Sandbox(port=0, tier=command._TIERS[options.tier], platform=options.platform) as sandbox:
+    with Sandbox(port=0, **command._limits(options.tier), platform=options.platform) as sandbox:
         hooks = [command._register(sandbox, url, options.webhook_secret) for url in options.webhook]
         return command._greeting(sandbox, hooks, secret_is_known=bool(options.webhook_secret))
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from dialogkit.testing import LoggedRequest, Sandbox, SandboxError, faults
+from dialogkit.testing.engine.registry import Answer
 from dialogkit.testing.faults import Fault
 from tests.testing.faulty import BOT, BOTS, FOREVER, Heard, answer_to, create, names, outcomes, request
 from tests.testing.tools import HERE, VERSION, Clock, client_of, ok, refused
@@ -300,3 +301,24 @@ def test_the_rest_works_under_any_server(clients_of_the_app: Clients, backend: s
     sandbox.inject(faults.SlowBody(0.01), on="list_bots", times=1)
     sandbox.inject(faults.Status(500), on="list_bots", times=1)
     assert anyio.run(run, backend=backend) == [200, 200, 500, 200]
+
+
+class Twice(Fault):
+    """A fault of a user's own: whatever is asked for is done twice."""
+
+    async def answer(self, exchange: faults.Exchange) -> Answer:
+        await exchange.served()
+        return await exchange.served()
+
+
+def test_a_fault_of_one_s_own(sandbox: Sandbox, api: httpx.Client) -> None:
+    with sandbox.inject(Twice(), on="create_bot") as twice:
+        ok(create(api))
+    assert twice.hits == 1
+    assert names(sandbox, api).count("B") == 2
+
+
+def test_a_fault_that_is_none_changes_nothing(sandbox: Sandbox, api: httpx.Client) -> None:
+    sandbox.inject(Fault(), on="create_bot")
+    ok(create(api))
+    assert outcomes(sandbox) == [(201, "Fault")]

@@ -11,26 +11,26 @@ import pytest
 
 from dialogkit.hoverbot import models, webhooks
 from dialogkit.testing import Sandbox, SandboxError
-from dialogkit.testing.limits import Limits, Window
-from dialogkit.testing.platforms import HOVERBOT
+from dialogkit.testing.engine.limits import Limits, Window
+from dialogkit.testing.hoverbot import PLATFORM as HOVERBOT
 from tests.support.endpoint import Endpoint
 from tests.testing.tools import Clock, ok
 
 
 @pytest.fixture(scope="module")
-def _server() -> Iterator[Sandbox]:
+def _server() -> Iterator[Sandbox[Any]]:
     with Sandbox(platform="hoverbot", tier=None, validate_responses=True) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def sandbox(_server: Sandbox) -> Sandbox:
+def sandbox(_server: Sandbox[Any]) -> Sandbox[Any]:
     _server.reset()
     return _server
 
 
 @pytest.fixture
-def api(sandbox: Sandbox) -> Iterator[httpx.Client]:
+def api(sandbox: Sandbox[Any]) -> Iterator[httpx.Client]:
     with client_of(sandbox) as client:
         yield client
 
@@ -41,7 +41,7 @@ def endpoint() -> Iterator[Endpoint]:
         yield endpoint
 
 
-def client_of(sandbox: Sandbox) -> httpx.Client:
+def client_of(sandbox: Sandbox[Any]) -> httpx.Client:
     return httpx.Client(base_url=sandbox.url, headers={"Authorization": f"Bearer {sandbox.api_key}"})
 
 
@@ -74,7 +74,7 @@ def test_whoever_asks_for_a_human_gets_an_unsure_reply(api: httpx.Client) -> Non
     assert (sure["policyFlags"], len(unsure["policyFlags"])) == ([], 1)
 
 
-def test_events_arrive_signed(sandbox: Sandbox, api: httpx.Client, endpoint: Endpoint) -> None:
+def test_events_arrive_signed(sandbox: Sandbox[Any], api: httpx.Client, endpoint: Endpoint) -> None:
     hook = sandbox.webhooks.register(endpoint.url)
     assert (hook.scheme, hook.public_key, hook.rsa_public_key) == ("hmac", None, None)
     assert hook.secret
@@ -104,7 +104,7 @@ def test_events_arrive_signed(sandbox: Sandbox, api: httpx.Client, endpoint: End
     assert (escalation.reason_code, escalation.destination, escalation.owner) == ("refund", "zendesk", None)
 
 
-def test_any_event_can_be_made_to_happen(sandbox: Sandbox, endpoint: Endpoint) -> None:
+def test_any_event_can_be_made_to_happen(sandbox: Sandbox[Any], endpoint: Endpoint) -> None:
     hook = sandbox.webhooks.register(endpoint.url, ["conversation.feedback"], secret="of-the-workspace")
     id_ = sandbox.webhooks.emit("conversation.feedback", {"conversationId": "conversation_1", "data": {"rating": 5}})
     with pytest.raises(LookupError):
@@ -155,12 +155,12 @@ def test_refusals(api: httpx.Client, route: str, body: Any, status: int, message
     assert message in answer.json()["message"]
 
 
-def test_without_the_key(sandbox: Sandbox) -> None:
+def test_without_the_key(sandbox: Sandbox[Any]) -> None:
     answer = httpx.get(f"{sandbox.url}/v1/conversations/conversation_1", headers={"Authorization": "Bearer x"})
     assert (answer.status_code, answer.json().keys()) == (401, {"message"})
 
 
-def test_what_is_hoopai_s_is_refused(sandbox: Sandbox) -> None:
+def test_what_is_hoopai_s_is_refused(sandbox: Sandbox[Any]) -> None:
     for attempt in (
         lambda: sandbox.add_conversations(1),
         lambda: sandbox.add_location("loc_2"),

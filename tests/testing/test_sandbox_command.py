@@ -16,7 +16,7 @@ import pytest
 
 import dialogkit.testing
 from dialogkit.testing import __main__ as command
-from tests.testing.tools import HERE, VERSION
+from tests.testing.tools import HERE, VERSION, complaints
 
 COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "dialogkit.testing"]
 
@@ -50,7 +50,15 @@ def test_it_says_where_it_is_reports_requests_and_stops(number: signal.Signals) 
         assert output.readline() == "200 GET    /conversations/bots  list_bots\n"
         process.send_signal(number)
         rest, errors = process.communicate()
-    assert (process.returncode, rest, errors) == (0, "Stopped.\n", "")
+    assert (process.returncode, rest, complaints(errors)) == (0, "Stopped.\n", [])
+
+
+def test_help_names_the_tiers_of_each_platform_and_nothing_internal(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "standard, agency, marketplace of hoopai; standard of hoverbot; free, pro, enterprise of convoai" in said
+    assert "first" not in said
 
 
 def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import settings
 
 from dialogkit.testing import Sandbox
-from dialogkit.testing.document import is_object
-from tests.testing.test_sandbox_conformity import CHECKS, DOCUMENT, SUPPRESSED, checks, schemathesis
+from dialogkit.testing.engine.document import is_object
+from tests.testing.hoopai.test_sandbox_conformity import CHECKS, DOCUMENT, SUPPRESSED, checks, schemathesis
 
 Test = TypeVar("Test", bound=Callable[..., None])
 HOVERBOT: Mapping[str, Any] = {"id": "conversation_1", "conversationId": "conversation_1"}
@@ -32,18 +32,18 @@ def for_each_operation(platform: str) -> Callable[[Test], Test]:
 
 
 @pytest.fixture(scope="module")
-def hoverbot() -> Iterator[Sandbox]:
+def hoverbot() -> Iterator[Sandbox[Any]]:
     with Sandbox(platform="hoverbot", tier=None, validate_responses=True) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="module")
-def convoai() -> Iterator[Sandbox]:
+def convoai() -> Iterator[Sandbox[Any]]:
     with Sandbox(platform="convoai", tier=None, validate_responses=True) as sandbox:
         yield sandbox
 
 
-def check(case: Any, sandbox: Sandbox, known: Mapping[str, Any]) -> None:
+def check(case: Any, sandbox: Sandbox[Any], known: Mapping[str, Any]) -> None:
     sandbox.reset()
     chosen = [*CHECKS, checks.negative_data_rejection]
     if case.meta is None or case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
@@ -55,10 +55,10 @@ def check(case: Any, sandbox: Sandbox, known: Mapping[str, Any]) -> None:
 
 
 @for_each_operation("hoverbot")
-def test_hoverbot_s_answers_conform(case: Any, hoverbot: Sandbox) -> None:
+def test_hoverbot_s_answers_conform(case: Any, hoverbot: Sandbox[Any]) -> None:
     check(case, hoverbot, HOVERBOT)
 
 
 @for_each_operation("convoai")
-def test_convoai_s_answers_conform(case: Any, convoai: Sandbox) -> None:
+def test_convoai_s_answers_conform(case: Any, convoai: Sandbox[Any]) -> None:
     check(case, convoai, CONVOAI)

@@ -18,10 +18,10 @@ import trio
 
 import dialogkit.testing
 from dialogkit.testing import LoggedRequest, Sandbox, SandboxError
-from dialogkit.testing.errors import hoopai_body
-from dialogkit.testing.platforms import HOOPAI
-from dialogkit.testing.registry import Call, Registry
-from dialogkit.testing.state import State
+from dialogkit.testing.engine.registry import Call, Registry
+from dialogkit.testing.engine.state import State
+from dialogkit.testing.hoopai import errors
+from dialogkit.testing.hoopai.platform import PLATFORM as HOOPAI
 from tests.testing.tools import HERE, VERSION, client_of, ok, refused
 
 KEY = {"Authorization": "Bearer sandbox-key", **VERSION}
@@ -86,7 +86,7 @@ def test_a_server_that_fails_to_start_says_so(monkeypatch: pytest.MonkeyPatch) -
     def fail(*_: Any, **__: Any) -> None:
         raise OSError("no loop today")
 
-    monkeypatch.setattr("dialogkit.testing.server.uvicorn.Config", fail)
+    monkeypatch.setattr("dialogkit.testing.serving.server.uvicorn.Config", fail)
     with pytest.raises(SandboxError, match="did not start"):
         Sandbox().start()
 
@@ -226,7 +226,18 @@ def test_another_platform_can_be_stood_in_for() -> None:
         assert httpx.get(f"{sandbox.url}/conversations/bots/1", headers=headers, params=HERE).json() == {
             "fault": "There is no bot with the id '1'."
         }
-    assert hoopai_body is HOOPAI.error_body
+    assert errors.body is HOOPAI.error_body
+
+
+def test_an_operation_without_a_handler_says_what_to_do() -> None:
+    sandbox = Sandbox(platform=replace(HOOPAI, handlers=Registry()), validate_responses=True)
+    sandbox.start()
+    with client_of(sandbox) as api:
+        message = refused(api.get("/conversations/bots/bot_1", params=HERE), 501)
+    assert "get_bot (GET /conversations/bots/{botId})" in message
+    assert "Register a handler" in message
+    with pytest.raises(SandboxError, match="does nothing yet for get_bot"):
+        sandbox.stop()
 
 
 def test_one_operation_has_one_handler() -> None:

@@ -60,7 +60,7 @@ def test_an_unknown_tier_is_named(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_one(dialogkit_sandbox): pass")
     result = pytester.runpytest_inprocess("-p", "no:asyncio")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*dialogkit_tier must be one of standard, agency, none, not enterprise*"])
+    result.stdout.fnmatch_lines(["*dialogkit_tier must be one of standard, agency, marketplace, none, not enterprise*"])
 
 
 def test_loading_it_imports_nothing_heavy() -> None:

@@ -24,10 +24,15 @@ class Clock:
         return self.now
 
 
-def client_of(sandbox: Sandbox, token: str | None = None) -> httpx.Client:
+def client_of(sandbox: Sandbox[Any], token: str | None = None) -> httpx.Client:
     """Make a client with the sandbox's key, or with another token."""
     headers = {"Authorization": f"Bearer {token or sandbox.api_key}", **VERSION}
     return httpx.Client(base_url=sandbox.url, headers=headers)
+
+
+def complaints(errors: str) -> list[str]:
+    """Return what a program has written to stderr, without asyncio's remarks on how busy the machine is."""
+    return [line for line in errors.splitlines() if not line.startswith("Executing <")]
 
 
 def ok(response: httpx.Response) -> Any:

@@ -25,8 +25,10 @@ T_co = TypeVar("T_co", covariant=True)
 RetrySafety: TypeAlias = Literal["safe", "idempotent", "never-after-sent"]
 """`safe`: changes nothing. `idempotent`: twice is the same as once. `never-after-sent`: twice may be twice."""
 
+Place: TypeAlias = Literal["path", "query", "body"]
+"""Where an argument is put."""
 BodyEncoding: TypeAlias = Literal["json", "form", "multipart"]
-Answer: TypeAlias = Literal["json", "text", "bytes", "none", "raw"]
+AnswerKind: TypeAlias = Literal["json", "text", "bytes", "none", "raw"]
 Progress: TypeAlias = Callable[[int, "int | None"], object]
 """Called as bytes move, with the bytes so far and the total if it is known."""
 
@@ -59,12 +61,14 @@ class Operation(Generic[T_co]):
     """The operation's id in the document, which is the generated function's name."""
     method: str
     path: str
-    """The path's template, for example `/conversations/{conversationId}`; its slashes are kept exactly."""
+    """The path's template in Python names, `/conversations/{conversation_id}`; its slashes are kept exactly."""
     retry: RetrySafety
     tag: str = ""
-    answer: Answer = "json"
+    answer: AnswerKind = "json"
     result: Callable[[], Any] | None = None
     """The type of the result, for `answer="json"`."""
+    path_arguments: Callable[[], Any] | None = None
+    """The model that validates and encodes what stands in the path, unless it is plain strings."""
     query: Callable[[], Any] | None = None
     """The model that validates and encodes the query parameters."""
     headers: Callable[[], Any] | None = None
@@ -74,7 +78,9 @@ class Operation(Generic[T_co]):
     encoding: BodyEncoding = "json"
     files: tuple[str, ...] = ()
     """Arguments of a multipart body that are files."""
-    from_client: Mapping[str, Literal["path", "query", "body"]] = field(default_factory=dict[str, Any])
+    account: tuple[Place, str] | None = None
+    """Where the argument is that names the account which a call is about, and what it is called."""
+    from_client: Mapping[str, Place] = field(default_factory=dict[str, Any])
     """Arguments that the client fills in when the caller leaves them out, and where each belongs."""
     required_from_client: frozenset[str] = frozenset()
     """Those of `from_client` without which the call cannot be made."""
@@ -90,6 +96,11 @@ class Operation(Generic[T_co]):
     def result_adapter(self) -> pydantic.TypeAdapter[Any]:
         """Validates and decodes the result."""
         return pydantic.TypeAdapter(self.result() if self.result is not None else Any)
+
+    @cached_property
+    def path_adapter(self) -> pydantic.TypeAdapter[Any] | None:
+        """Validates and encodes what stands in the path."""
+        return None if self.path_arguments is None else pydantic.TypeAdapter(self.path_arguments())
 
     @cached_property
     def query_adapter(self) -> pydantic.TypeAdapter[Any] | None:
@@ -123,6 +134,18 @@ class CallOptions:
     """Raise `ResponseValidationError` when an answer does not match the document."""
 
 
+@dataclass(frozen=True)
+class Position:
+    """Where a list goes on."""
+
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The arguments, under their Python names, that fetch the next page; they win over the caller's."""
+    seen: int = 0
+    """Rows that came before."""
+    total: int | None = None
+    """The most rows that any page so far has announced."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T_co]):
     """One request, before anything is encoded. Arguments stand under their Python names."""
@@ -133,8 +156,8 @@ class Call(Generic[T_co]):
     headers: Mapping[str, Any] = field(default_factory=dict[str, Any])
     body: Any = OMIT
     """A mapping of arguments for a body that is an object (`OMIT` values are left out), else the body itself."""
-    resume: str | None = None
-    """The cursor of an earlier page: continue after it."""
+    resume: str | Position | None = None
+    """Where to go on in a list: a position as a pager knows it, or a cursor, which is its text as users keep it."""
     on_progress: Progress | None = None
     options: CallOptions | None = None
 

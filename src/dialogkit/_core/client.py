@@ -23,6 +23,7 @@ A platform's facade says what is particular about it, and binds the generated fu
                 limits=(RateLimit(60, per=60), RateLimit(10, per=1)),
                 defaults={"location_id": Default(keyword="location_id", env="TOY_LOCATION_ID",
                                                  value=options.get("location_id"))},
+                account="location_id",
             )
 
         @cached_property
@@ -37,7 +38,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, NoReturn, TypeVar, cast
@@ -50,6 +51,7 @@ from dialogkit._core.call import OMIT, Call, Caller, CallOptions, RetrySafety
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.events import DriftHandler, RateLimitHook, RequestHook, ResponseHook, RetryHook
 from dialogkit._core.files.downloads import Download
+from dialogkit._core.http.transport import AsyncClient, Transport
 from dialogkit._core.http.urls import check_url
 from dialogkit._core.limits.memory import MemoryRateLimiter
 from dialogkit._core.limits.terms import RateLimit, RateLimiter
@@ -105,8 +107,9 @@ class ClientOptions(TypedDict, total=False):
     """Called before each pause between two attempts."""
     on_rate_limit: RateLimitHook | None
     """Called when the limiter made a call wait, or the platform answered 429."""
-    http_client: httpx.AsyncClient | None
-    """Sends the requests, in place of a connection pool of the client's own. It stays yours to close."""
+    http_client: httpx.AsyncClient | AsyncClient | Transport | None
+    """Sends the requests, in place of a connection pool of the client's own: an `httpx.AsyncClient`, an
+    `httpx2.AsyncClient`, or a `dialogkit.transport.Transport`. It stays yours to close."""
     on_drift: DriftHandler | None
     """Told where an answer differs from the document; warnings of the logger `dialogkit` unless given."""
     strict: bool
@@ -133,17 +136,13 @@ class BaseClient(Generic[OptionsT]):
     """The keywords that the client takes; a facade with more of them says so here, too."""
     _options: OptionsT
     _settings: Settings
+    _shared: _Shared
 
     def __init__(self, api_key: Secret | None, options: OptionsT) -> None:
-        self._api_key = api_key
-        self._own_limiter = MemoryRateLimiter()
-        self._quota = RetryQuota(None)
-        self._drift_log = DriftLog()
-        self._deprecations = Deprecations()
-        self._auths = WeakSet[DrainableAuth]()
-        self._owns_connection = True
         common: ClientOptions = options
-        self._connect = _connecting(common.get("http_client"))
+        self._api_key = api_key
+        self._shared = _Shared(connect=_connecting(common.get("http_client")))
+        self._is_view = False
         self._configure(options)
 
     async def request(
@@ -207,12 +206,8 @@ class BaseClient(Generic[OptionsT]):
 
         A view closes nothing, since the pool is its parent's, and an `http_client` stays open. Closing twice is fine.
         """
-        if self._owns_connection:
-            try:
-                for auth in list(self._auths):
-                    await auth.drain()
-            finally:
-                await self._connection.aclose()
+        if not self._is_view:
+            await self._shared.aclose()
 
     async def __aenter__(self) -> Self:
         _ = self._sender  # loads what sending needs: a server does that when it starts, and not in its first request
@@ -250,14 +245,9 @@ class BaseClient(Generic[OptionsT]):
         common: ClientOptions = options
         view = object.__new__(type(self))
         view._api_key = self._api_key if common.get("auth") is None else None
-        view._own_limiter = self._own_limiter
-        view._quota = self._quota
-        view._drift_log = self._drift_log
-        view._deprecations = self._deprecations
-        view._auths = self._auths
-        view._owns_connection = False
         given = common.get("http_client")
-        view._connect = self._connect if given is None else _connecting(given)
+        view._shared = self._shared if given is None else replace(self._shared, connect=_connecting(given))
+        view._is_view = True
         view._configure(cast("OptionsT", {**self._options, **options}), self._settings, options.keys())
         return view
 
@@ -273,8 +263,8 @@ class BaseClient(Generic[OptionsT]):
             retry = _checked_policy(common.get("retry", RetryPolicy()))
         else:
             retry = before.retry
-        if retry.quota != self._quota.capacity:
-            self._quota = RetryQuota(retry.quota)
+        if retry.quota != self._shared.quota.capacity:
+            self._shared = replace(self._shared, quota=RetryQuota(retry.quota))
         self._settings = Settings(
             platform=platform,
             base_url=common.get("base_url") or platform.base_url,
@@ -283,10 +273,10 @@ class BaseClient(Generic[OptionsT]):
             limits=limits.general,
             operation_limits=limits.of_operations,
             retry=retry,
-            quota=self._quota,
+            quota=self._shared.quota,
             watch=before.watch if before is not None and _HOOKS.isdisjoint(changed) else _watch(platform, common),
-            on_drift=common.get("on_drift") or self._drift_log,
-            deprecations=self._deprecations,
+            on_drift=common.get("on_drift") or self._shared.drift_log,
+            deprecations=self._shared.deprecations,
             timeout=common.get("timeout", DEFAULT_TIMEOUT),
             deadline=common.get("deadline"),
             strict=common.get("strict", False),
@@ -295,7 +285,7 @@ class BaseClient(Generic[OptionsT]):
 
     @property
     def _connection(self) -> pool.Connection:
-        return self._connect()
+        return self._shared.connect()
 
     @cached_property
     def _sender(self) -> sender.Sender:
@@ -307,7 +297,7 @@ class BaseClient(Generic[OptionsT]):
             if self._api_key is not None:
                 raise ConfigurationError(f"{platform.name} takes api_key or auth, not both")
             if isinstance(auth, DrainableAuth):
-                self._auths.add(auth)
+                self._shared.auths.add(auth)
             return auth
         key = self._api_key or Secret.of(os.environ.get(platform.api_key_env) or None)
         if key is None:
@@ -322,14 +312,35 @@ class BaseClient(Generic[OptionsT]):
         if callable(getattr(given, "acquire", None)):
             return _Limits.of_platform(platform, cast("RateLimiter", given))
         if "rate_limit" not in options:
-            return _Limits.of_platform(platform, self._own_limiter)
+            return _Limits.of_platform(platform, self._shared.limiter)
         limits = (given,) if isinstance(given, RateLimit) else () if given is None else given
         if not isinstance(limits, Sequence) or not all(
             isinstance(each, RateLimit) for each in cast("Sequence[object]", limits)
         ):
             raise ConfigurationError(_RATE_LIMIT)
         own = tuple(cast("Sequence[RateLimit]", limits))
-        return _Limits(self._own_limiter if own else None, own, MappingProxyType({}))
+        return _Limits(self._shared.limiter if own else None, own, MappingProxyType({}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shared:
+    """What a client and its views have in common."""
+
+    connect: Callable[[], pool.Connection]
+    limiter: RateLimiter = field(default_factory=MemoryRateLimiter)
+    quota: RetryQuota = field(default_factory=partial(RetryQuota, None))
+    drift_log: DriftLog = field(default_factory=DriftLog)
+    deprecations: Deprecations = field(default_factory=Deprecations)
+    auths: WeakSet[DrainableAuth] = field(default_factory=WeakSet[DrainableAuth])
+    """What may be at work in the background."""
+
+    async def aclose(self) -> None:
+        """Close the connection pool, once nothing is at work any more."""
+        try:
+            for auth in list(self.auths):
+                await auth.drain()
+        finally:
+            await self.connect().aclose()
 
 
 class _Limits(NamedTuple):
@@ -360,10 +371,10 @@ class Namespace:
         return f"<{type(self).__name__} of {self._client!r}>"
 
 
-def _connecting(given: httpx.AsyncClient | None) -> Callable[[], pool.Connection]:
+def _connecting(given: AsyncClient | Transport | None) -> Callable[[], pool.Connection]:
     """Return what gives the connection of a client and its views, which is made when it is first asked for.
 
-    A client that the user gave is looked at now.
+    What the user gave is looked at now.
     """
     connect = cache(lambda: pool.Connection(given))
     if given is not None:

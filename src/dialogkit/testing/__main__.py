@@ -6,23 +6,16 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
+
+from dialogkit.testing.platforms import NAMES, platform_named
 
 if TYPE_CHECKING:
-    from dialogkit.testing import Delivery, LoggedRequest, Registration, Sandbox, Tier
+    from dialogkit.testing import Delivery, LoggedRequest, Registration, Sandbox
 
-_PLATFORMS: Final = ("hoopai", "hoverbot", "convoai")
-_TIERS: Final[Mapping[str, Tier | Literal["first"] | None]] = {
-    "first": "first",
-    "standard": "standard",
-    "agency": "agency",
-    "free": "free",
-    "pro": "pro",
-    "enterprise": "enterprise",
-    "none": None,
-}
+_NO_TIER: Final = "none"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sandbox = Sandbox(
             host=options.host,
             port=options.port,
-            tier=_TIERS[options.tier],
+            **_limits(options.tier),
             seed=not options.empty,
             on_request=_report,
             on_delivery=_report_delivery,
@@ -75,12 +68,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m dialogkit.testing", description="A stand-in for a platform on loopback."
     )
-    parser.add_argument("--platform", choices=_PLATFORMS, default=_PLATFORMS[0], help="which (default: %(default)s)")
+    parser.add_argument("--platform", choices=NAMES, default=NAMES[0], help="which (default: %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8080, help="port to bind, 0 for any (default: %(default)s)")
-    parser.add_argument(
-        "--tier", choices=tuple(_TIERS), default="first", help="rate limits (default: the platform's smallest)"
-    )
+    parser.add_argument("--tier", help=f"rate limits: {_tiers()}; none for none (default: the platform's smallest)")
     parser.add_argument("--empty", action="store_true", help="start without the rows that have fixed ids")
     parser.add_argument(
         "--webhook",
@@ -93,19 +84,25 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _register(sandbox: Sandbox, url: str, secret: str | None) -> Registration:
+def _tiers() -> str:
+    return "; ".join(f"{', '.join(platform_named(name).tiers)} of {name}" for name in NAMES)
+
+
+def _limits(tier: str | None) -> dict[str, Any]:
+    return {} if tier is None else {"tier": None if tier == _NO_TIER else tier}
+
+
+def _register(sandbox: Sandbox[Any], url: str, secret: str | None) -> Registration:
     return sandbox.webhooks.register(url, scheme="hmac" if secret else None, secret=secret or None)
 
 
-def _greeting(sandbox: Sandbox, hooks: Sequence[Registration], *, secret_is_known: bool) -> str:
+def _greeting(sandbox: Sandbox[Any], hooks: Sequence[Registration], *, secret_is_known: bool) -> str:
     platform = sandbox.platform
     settings = {"API_KEY": sandbox.api_key, "BASE_URL": sandbox.url}
-    own = ""
-    if platform.locations:
-        settings["LOCATION_ID"] = sandbox.location_id
-        own = f', location_id="{sandbox.location_id}"'
-    elif platform.further_limits:  # whose clients are told which limits hold
-        own = f", plan={_quoted(sandbox.tier)}"
+    options = {name: getattr(sandbox, source) for name, source in platform.client_options.items()}
+    settings |= {name.upper(): value for name, value in options.items() if name in platform.environment}
+    own = "".join(f", {name}={_quoted(value)}" for name, value in options.items())
+    given = ", ".join(f"{name}={_quoted(value)}" for name, value in options.items() if name not in platform.environment)
     shown = "".join(f"  {name.lower().replace('_', ' '):12} {value}\n" for name, value in settings.items())
     told = "".join(
         f"  webhooks to  {hook.url}, {_how_to_verify(hook, secret_is_known=secret_is_known)}\n" for hook in hooks
@@ -119,7 +116,7 @@ Point a client at it:
 
   {platform.name}("{sandbox.api_key}", base_url="{sandbox.url}"{own})
 
-or set the environment and call {platform.name}({own.removeprefix(", ") if "plan" in own else ""}):
+or set the environment and call {platform.name}({given}):
 
 {exports}
 Requests appear below. Ctrl-C stops it.

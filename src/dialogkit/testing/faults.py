@@ -15,20 +15,29 @@ it the platform does what it was asked for, and only its answer is lost. Under `
 effect; under the faults that merely spoil the answer it always has.
 
 `Drop` and `HalfBody` need the sandbox's own server: called through `Sandbox.app`, they raise `SandboxError`.
+
+A fault of your own is a subclass of `Fault`, which says where a request meets it.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, Final, TypeAlias
+from dataclasses import KW_ONLY, dataclass, replace
+from http import HTTPStatus
+from typing import Any, ClassVar, Protocol, TypeAlias
 
-from dialogkit.testing.document import is_array, is_object
+from typing_extensions import override
+
+from dialogkit.testing.engine.document import is_array, is_object
+from dialogkit.testing.engine.refusals import Refusal
+from dialogkit.testing.engine.registry import Answer
 
 __all__ = [
     "Drift",
     "Drop",
+    "Exchange",
     "Fault",
     "HalfBody",
     "HtmlPage",
@@ -43,8 +52,63 @@ RetryAfter: TypeAlias = "float | str | None"
 """Seconds, the header's text as it is (a date, for example), or None for no such header."""
 
 
+class Exchange(Protocol):
+    """One request on its way, as a fault may use it."""
+
+    async def read(self) -> None:
+        """Read the request to its end, so that the connection stays in step."""
+        ...
+
+    async def served(self) -> Answer:
+        """Read the request, let the platform do what it asks for, and return the platform's answer."""
+        ...
+
+    def refused(self, refusal: Refusal, /) -> Answer:
+        """Return what the platform answers to a request that it refuses."""
+        ...
+
+    async def wait(self, seconds: float) -> None:
+        """Read the request, and keep the client waiting. When it goes away meanwhile, this does not return."""
+        ...
+
+    async def send(self, answer: Answer) -> None:
+        """Send an answer whole."""
+        ...
+
+    async def begin(self, answer: Answer) -> None:
+        """Send the head of an answer, which promises all of its body."""
+        ...
+
+    async def piece(self, content: bytes, *, more: bool = True) -> None:
+        """Send a piece of the body; `more` says whether another follows."""
+        ...
+
+    async def hang_up(self, *, reset: bool = False) -> None:
+        """Close the connection, or reset it."""
+        ...
+
+
+class Fault:
+    """What a request may meet; this one changes nothing. A subclass says what is done otherwise.
+
+    Instances must not change: many requests may meet one at once.
+    """
+
+    cuts: ClassVar[bool] = False
+    """Whether it closes the connection, which the sandbox's own server alone can do."""
+
+    async def answer(self, exchange: Exchange) -> Answer | None:
+        """Return what to answer; None for nothing at all."""
+        return await exchange.served()
+
+    async def deliver(self, answer: Answer | None, exchange: Exchange) -> None:
+        """Bring the answer to the client."""
+        if answer is not None:
+            await exchange.send(answer)
+
+
 @dataclass(frozen=True)
-class Latency:
+class Latency(Fault):
     """The answer comes late. When the client does not wait for it, it gets none.
 
     Args:
@@ -62,9 +126,18 @@ class Latency:
     def __post_init__(self) -> None:
         _check_seconds(self.seconds)
 
+    @override
+    async def answer(self, exchange: Exchange) -> Answer | None:
+        if not self.after:
+            await exchange.wait(self.seconds)
+            return await exchange.served()
+        answer = await exchange.served()
+        await exchange.wait(self.seconds)
+        return answer
+
 
 @dataclass(frozen=True)
-class Drop:
+class Drop(Fault):
     """The connection is closed without an answer. A client that is still sending then sees a reset in any case.
 
     Args:
@@ -75,20 +148,40 @@ class Drop:
     _: KW_ONLY
     after: bool = False
     reset: bool = False
+    cuts: ClassVar[bool] = True
+
+    @override
+    async def answer(self, exchange: Exchange) -> None:
+        if self.after:
+            await exchange.served()
+
+    @override
+    async def deliver(self, answer: Answer | None, exchange: Exchange) -> None:
+        await exchange.hang_up(reset=self.reset)
 
 
 @dataclass(frozen=True)
-class HalfBody:
+class HalfBody(Fault):
     """The answer promises its whole body, brings half of it, and the connection is closed.
 
     An answer without a body arrives whole, before the connection is closed.
     """
 
+    cuts: ClassVar[bool] = True
     after: ClassVar[bool] = True
+
+    @override
+    async def deliver(self, answer: Answer | None, exchange: Exchange) -> None:
+        if answer is not None and answer.content:
+            await exchange.begin(answer)
+            await exchange.piece(answer.content[: len(answer.content) // 2])
+        else:
+            await super().deliver(answer, exchange)
+        await exchange.hang_up()
 
 
 @dataclass(frozen=True)
-class SlowBody:
+class SlowBody(Fault):
     """The answer's body comes in pieces, with a pause before each.
 
     Args:
@@ -108,9 +201,20 @@ class SlowBody:
         if not _is_whole(self.chunks) or self.chunks < 1:
             raise ValueError(f"chunks must be a whole number from 1 up, not {self.chunks!r}.")
 
+    @override
+    async def deliver(self, answer: Answer | None, exchange: Exchange) -> None:
+        if answer is None or not answer.content:
+            return await super().deliver(answer, exchange)
+        await exchange.begin(answer)
+        content, count = answer.content, min(self.chunks, len(answer.content))
+        for number in range(count):
+            await exchange.wait(self.seconds / count)
+            await exchange.piece(content[len(content) * number // count : len(content) * (number + 1) // count])
+        return await exchange.piece(b"", more=False)
+
 
 @dataclass(frozen=True)
-class Status:
+class Status(Fault):
     """An error status in place of the answer, with a body as the platform's errors have it.
 
     Args:
@@ -132,9 +236,14 @@ class Status:
             raise ValueError(f"status must be an error from 400 to 599, not {self.status!r}.")
         _check_retry_after(self.retry_after)
 
+    @override
+    async def answer(self, exchange: Exchange) -> Answer:
+        await _taken(exchange, handled=self.after)
+        return exchange.refused(_injected(self.status, self.retry_after))
+
 
 @dataclass(frozen=True)
-class RateLimited:
+class RateLimited(Fault):
     """The request is turned away with 429, as though the limits were used up.
 
     Args:
@@ -151,9 +260,14 @@ class RateLimited:
     def __post_init__(self) -> None:
         _check_retry_after(self.retry_after)
 
+    @override
+    async def answer(self, exchange: Exchange) -> Answer:
+        await _taken(exchange, handled=self.after)
+        return exchange.refused(_injected(self.status, self.retry_after))
+
 
 @dataclass(frozen=True)
-class HtmlPage:
+class HtmlPage(Fault):
     """A page for browsers in place of the answer, as proxies and login walls send it.
 
     Args:
@@ -172,9 +286,16 @@ class HtmlPage:
         if not _is_whole(self.status) or not (self.status == 200 or 400 <= self.status <= 599):
             raise ValueError(f"status must be 200 or an error from 400 to 599, not {self.status!r}.")
 
+    @override
+    async def answer(self, exchange: Exchange) -> Answer:
+        await _taken(exchange, handled=self.after)
+        title = "Sign in" if self.status == 200 else f"{self.status} {_phrase(self.status)}"
+        page = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
+        return Answer(self.status, page.encode(), "text/html; charset=utf-8")
+
 
 @dataclass(frozen=True)
-class WrongContentType:
+class WrongContentType(Fault):
     """The answer is labelled as something else than it is; its body stays.
 
     Args:
@@ -190,9 +311,14 @@ class WrongContentType:
     def __post_init__(self) -> None:
         _check_header("media_type", self.media_type)
 
+    @override
+    async def answer(self, exchange: Exchange) -> Answer:
+        answer = await exchange.served()
+        return replace(answer, media_type=self.media_type) if answer.content else answer
+
 
 @dataclass(frozen=True)
-class Drift:
+class Drift(Fault):
     """The answer's JSON is changed after the sandbox has checked it. An answer that is not JSON stays as it is.
 
     Args:
@@ -203,20 +329,19 @@ class Drift:
     mutate: Callable[[Any], Any] | None = None
     after: ClassVar[bool] = True
 
-    def changed(self, body: Any) -> Any:
-        """Return what a decoded body becomes."""
-        return _drifted(body) if self.mutate is None else self.mutate(body)
-
-
-Fault: TypeAlias = Latency | Drop | HalfBody | SlowBody | Status | RateLimited | HtmlPage | WrongContentType | Drift
-"""Everything that can be injected."""
-
-_UNKNOWN_FIELD: Final = "driftedField"
+    @override
+    async def answer(self, exchange: Exchange) -> Answer:
+        answer = await exchange.served()
+        if not answer.content or answer.media_type != "application/json":
+            return answer
+        body = json.loads(answer.content)
+        changed = _drifted(body) if self.mutate is None else self.mutate(body)
+        return Answer.json(answer.status, changed, answer.headers)
 
 
 def _drifted(value: Any) -> Any:
     if is_object(value):
-        return {**{name: _drifted(each) for name, each in value.items()}, _UNKNOWN_FIELD: "drifted"}
+        return {**{name: _drifted(each) for name, each in value.items()}, "driftedField": "drifted"}
     if is_array(value):
         return [_drifted(each) for each in value]
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
@@ -247,3 +372,28 @@ def _check_retry_after(value: RetryAfter) -> None:
 def _check_header(name: str, value: object) -> None:
     if not isinstance(value, str) or not value.strip() or not (value.isascii() and value.isprintable()):
         raise ValueError(f"{name} must be printable ASCII text, not {value!r}.")
+
+
+async def _taken(exchange: Exchange, *, handled: bool) -> None:
+    """Take a request that is answered otherwise in any case."""
+    await (exchange.served() if handled else exchange.read())
+
+
+def _injected(status: int, retry_after: RetryAfter) -> Refusal:
+    message = f"{_phrase(status)} (injected by the sandbox)"
+    return Refusal(status, message, headers=_retry_after_header(retry_after))
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def _retry_after_header(value: RetryAfter) -> dict[str, str]:
+    if value is None:
+        return {}
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return {"Retry-After": str(value)}

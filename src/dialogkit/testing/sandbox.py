@@ -5,29 +5,65 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Sequence
+from enum import Enum
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Final, Generic, Literal, TypedDict, overload
 
 import anyio
-from typing_extensions import Self, override
+from typing_extensions import Self, TypeVar, Unpack, override
 
-from dialogkit.testing import tables
-from dialogkit.testing.app import SandboxApp, Settings
-from dialogkit.testing.deliveries import Delivery, Persistence
+from dialogkit.testing.engine.platform import Platform
+from dialogkit.testing.engine.state import State
 from dialogkit.testing.errors import SandboxError
 from dialogkit.testing.faults import Fault
-from dialogkit.testing.handlers.webhook_events import message_events
-from dialogkit.testing.injection import Injection
-from dialogkit.testing.limits import Tier
-from dialogkit.testing.log import LoggedRequest
-from dialogkit.testing.platforms import Platform, PlatformName, platform_of
-from dialogkit.testing.seeding import Seeding
-from dialogkit.testing.server import ServerError, ServerThread
-from dialogkit.testing.state import State
-from dialogkit.testing.webhooks import Webhooks
+from dialogkit.testing.hooks.deliveries import Delivery, Persistence
+from dialogkit.testing.hooks.webhooks import Webhooks
+from dialogkit.testing.hoopai.conveniences import Conveniences
+from dialogkit.testing.hoopai.state import HoopAIState
+from dialogkit.testing.platforms import OtherName, PlatformName, Tier, platform_named
+from dialogkit.testing.serving.app import SandboxApp, Settings
+from dialogkit.testing.serving.injection import Injection
+from dialogkit.testing.serving.log import LoggedRequest
+from dialogkit.testing.serving.server import ServerError, ServerThread
+
+S = TypeVar("S", bound=State, default=HoopAIState)
 
 
-class Sandbox(Seeding):
+class _Default(Enum):
+    """What the platform gives unless one asks for something else."""
+
+    SMALLEST = "the platform's smallest tier"
+
+    @override
+    def __repr__(self) -> str:
+        return f"<{self.value}>"
+
+    __str__ = __repr__
+
+
+SMALLEST: Final = _Default.SMALLEST
+
+
+class _Options(TypedDict, total=False):
+    """What all sandboxes take."""
+
+    host: str
+    port: int
+    tier: Tier | None
+    api_key: str | None
+    seed: bool
+    upload_limit: int
+    validate_responses: bool
+    clock: Callable[[], float]
+    monotonic: Callable[[], float]
+    on_request: Callable[[LoggedRequest], None] | None
+    on_delivery: Callable[[Delivery], None] | None
+    webhook_timeout: float
+    webhook_backoff: float
+    webhook_attempts: int
+
+
+class Sandbox(Conveniences, Generic[S]):
     """A stand-in for a platform, in a thread of its own: it serves asyncio, trio and synchronous code alike.
 
     It is driven by the OpenAPI document that the client is made from: it refuses what the document forbids, and
@@ -41,12 +77,15 @@ class Sandbox(Seeding):
             async with ConvoAI(sandbox.api_key, base_url=sandbox.url) as convo:
                 ...
 
+    A sandbox of HoopAI, which is what `Sandbox` alone means in an annotation, has conveniences that others lack, such
+    as `add_conversations` and `location_id`; write `Sandbox[Any]` for one of another platform.
+
     Args:
         host: Address to bind.
         port: Port to bind; 0 for any that is free, see `url`.
-        tier: Whose rate limits hold, None for none. Of HoopAI: `standard` (60 a minute and 10 a second) or `agency`
-            (twice that). Of HoverBot: `standard` (600 a minute, 1,200 at once). Of ConvoAI: `free`, `pro` or
-            `enterprise`. The first of these unless given.
+        tier: Whose rate limits hold, None for none. Of HoopAI: `standard` (60 a minute and 10 a second), `agency`
+            (twice that) or `marketplace` (100 in 10 seconds and 200,000 a day). Of HoverBot: `standard` (600 a minute,
+            1,200 at once). Of ConvoAI: `free`, `pro` or `enterprise`. The platform's smallest unless given.
         api_key: The key that is accepted, besides tokens that HoopAI's `/oauth/token` issues. ConvoAI accepts
             `ck_test_sandbox`, which is shown, and `ck_live_sandbox`, each with limits of its own.
         location_id: The location that the key is for; HoopAI alone has locations.
@@ -72,12 +111,27 @@ class Sandbox(Seeding):
 
     """
 
+    @overload
+    def __init__(
+        self: Sandbox[HoopAIState],
+        *,
+        platform: Literal["hoopai"] = ...,
+        location_id: str = ...,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def __init__(self: Sandbox[State], *, platform: OtherName, **options: Unpack[_Options]) -> None: ...
+
+    @overload
+    def __init__(self, *, platform: Platform[S], location_id: str = ..., **options: Unpack[_Options]) -> None: ...
+
     def __init__(
         self,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        tier: Tier | Literal["first"] | None = "first",
+        tier: Tier | _Default | None = SMALLEST,
         api_key: str | None = None,
         location_id: str = "loc_sandbox",
         seed: bool = True,
@@ -90,14 +144,14 @@ class Sandbox(Seeding):
         webhook_timeout: float = 5.0,
         webhook_backoff: float = 0.5,
         webhook_attempts: int = 6,
-        platform: Platform | PlatformName = "hoopai",
+        platform: Platform[Any] | PlatformName = "hoopai",
     ) -> None:
-        platform = platform_of(platform)
+        stood_in_for: Platform[S] = platform if isinstance(platform, Platform) else platform_named(platform)
         settings = Settings(
-            platform=platform,
-            tier=_known_tier(platform, tier),
-            api_key=platform.keys[0] if api_key is None else api_key,
-            location_id=location_id,
+            platform=stood_in_for,
+            tier=_known_tier(stood_in_for, tier),
+            api_key=stood_in_for.keys[0] if api_key is None else api_key,
+            account=location_id,
             seed=seed,
             upload_limit=upload_limit,
             validate_responses=validate_responses,
@@ -106,24 +160,17 @@ class Sandbox(Seeding):
             persistence=Persistence(webhook_timeout, webhook_backoff, webhook_attempts),
         )
         self.api_key = settings.api_key
-        self.location_id = location_id
         self.host = host
         self._app = SandboxApp(settings, on_request, on_delivery)
-        super().__init__(self._state_of_hoopai, self._app.lock)
         self._server = _Server(self._app, host, port)
 
-    def _state_of_hoopai(self) -> State:
-        if not self.platform.locations:
-            raise SandboxError(f"A sandbox of {self.platform.name} has only what its API can make: this is for HoopAI.")
-        return self._app.state
-
     @property
-    def platform(self) -> Platform:
+    def platform(self) -> Platform[S]:
         """What it stands in for."""
         return self._app.settings.platform
 
     @property
-    def tier(self) -> Tier | None:
+    def tier(self) -> str | None:
         """Whose rate limits hold."""
         return self._app.settings.tier
 
@@ -134,7 +181,7 @@ class Sandbox(Seeding):
         return f"http://{host}:{self._server.port}"
 
     @property
-    def app(self) -> SandboxApp:
+    def app(self) -> SandboxApp[S]:
         """The sandbox as an ASGI app, for whoever brings a server or a transport of their own."""
         return self._app
 
@@ -176,28 +223,6 @@ class Sandbox(Seeding):
         The port and the key that webhooks are signed with stay.
         """
         self._app.reset()
-
-    @override
-    def add_conversations(self, count: int, *, location_id: str | None = None, **values: Any) -> list[str]:
-        with self._lock:
-            ids = super().add_conversations(count, location_id=location_id, **values)
-            self._announce_newest(len(ids))
-        return ids
-
-    @override
-    def add_messages(
-        self, conversation_id: str, count: int, *, channel: str = "SMS", direction: str = "inbound"
-    ) -> list[str]:
-        with self._lock:
-            ids = super().add_messages(conversation_id, count, channel=channel, direction=direction)
-            self._announce_newest(len(ids))
-        return ids
-
-    def _announce_newest(self, count: int) -> None:
-        """Tell whoever is registered of the messages that were added last."""
-        if count and self.webhooks.registrations:
-            state = self._app.state
-            self.webhooks.announce(message_events(state, *list(tables.messages(state))[-count:]))
 
     def inject(
         self, fault: Fault, *, on: str, times: int | None = None, rate: float | None = None, seed: int | None = None
@@ -282,22 +307,19 @@ class Sandbox(Seeding):
             await anyio.to_thread.run_sync(self.stop)
 
 
-def _known_tier(platform: Platform, tier: str | None) -> Tier | None:
-    if tier is None:
-        return None
+def _known_tier(platform: Platform[Any], tier: str | _Default | None) -> str | None:
     tiers = list(platform.tiers)
-    if tier == "first":
+    if isinstance(tier, _Default):
         return tiers[0]
-    for each in tiers:
-        if each == tier:
-            return each
-    raise ValueError(f"{platform.name} has the tiers {', '.join(tiers)}, not {tier!r}.")
+    if tier is not None and tier not in tiers:
+        raise ValueError(f"{platform.name} has the tiers {', '.join(tiers)}, not {tier!r}.")
+    return tier
 
 
 class _Server(ServerThread):
     """Serves the app, and delivers its webhooks in the same event loop."""
 
-    def __init__(self, app: SandboxApp, host: str, port: int) -> None:
+    def __init__(self, app: SandboxApp[Any], host: str, port: int) -> None:
         super().__init__(app, host, port)
         self._webhooks = app.webhooks
 

@@ -35,7 +35,9 @@ Behaviour = str | httpx.Response | Callable[[httpx.Request], httpx.Response]
 
 
 class ToyOAuth2(oauth.OAuth2):
-    """OAuth 2.0 as the toy platform does it."""
+    """OAuth 2.0 as the toy platform does it. Only the clock that it is given goes on."""
+
+    _steady = staticmethod(lambda: 0.0)
 
     _endpoints: ClassVar[OAuthEndpoints] = OAuthEndpoints(
         authorize_url="https://toy.example/authorize",

@@ -78,7 +78,7 @@ NONSENSE: dict[str, Behaviour] = {
     "invalid client": httpx.Response(401, json={"error": "invalid_client"}),
     "not found": httpx.Response(404),
     "another account": httpx.Response(200, json={"access_token": "access-of-other", "locationId": "loc_2"}),
-    "silence": read_timeout,
+    "no answer": read_timeout,
     "no connection": connect_error,
     "a dropped connection": dropped,
     "half an answer": broken_body,

@@ -6,8 +6,10 @@ import copy
 import json
 import os
 import pickle
+import re
 import stat
 import sys
+import traceback
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -46,6 +48,13 @@ class TestMemoryTokenStore(TokenStoreContract):
         yield lambda: store
 
 
+def besides_locks(folder: Path) -> set[str]:
+    """Return the names of the files in `folder`, locks apart, which are empty and for their owner only."""
+    locks = [each for each in folder.iterdir() if each.suffix == ".lock"]
+    assert {(each.stat().st_size, stat.S_IMODE(each.stat().st_mode)) for each in locks} <= {(0, 0o600)}
+    return {each.name for each in folder.iterdir() if each not in locks}
+
+
 class TestFileTokenStore(TokenStoreContract):
     backends = ("asyncio", "trio")
 
@@ -59,7 +68,7 @@ class TestFileTokenStore(TokenStoreContract):
         self.runs += 1
         path = self.folder / f"tokens-{self.runs}.json"
         yield lambda: FileTokenStore(path)
-        assert {each.name for each in self.folder.iterdir()} <= {f"tokens-{n + 1}.json" for n in range(self.runs)}
+        assert besides_locks(self.folder) <= {f"tokens-{n + 1}.json" for n in range(self.runs)}
 
 
 class TestRedisTokenStore(TokenStoreContract):
@@ -151,7 +160,7 @@ async def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
         os.umask(mask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert json.loads(path.read_text())["loc_1"]["refresh_token"] == "refresh-secret"
-    assert os.listdir(tmp_path) == ["tokens.json"]  # noqa: PTH208
+    assert besides_locks(tmp_path) == {"tokens.json"}
 
 
 async def test_a_link_to_the_file_stays_one(tmp_path: Path) -> None:
@@ -181,6 +190,69 @@ async def test_one_bad_entry_harms_nobody_else(tmp_path: Path) -> None:
     assert json.loads(path.read_text())["loc_bad"] == 5
 
 
+async def test_that_others_can_read_the_file_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "tokens.json"
+    store = FileTokenStore(path)
+    await store.put("loc_1", TOKEN)
+    await store.get("loc_1")
+    assert not caplog.records
+    path.chmod(0o644)
+    await store.get("loc_1")
+    await store.get("loc_1")
+    (record,) = caplog.records
+    assert "chmod 600" in record.getMessage()
+    assert "(mode 644)" in record.getMessage()
+    await store.put("loc_1", NEXT)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_a_lock_follows_no_link(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    store = FileTokenStore(tmp_path / "tokens.json")
+    async with store.lock("loc_1"):
+        pass
+    for name in (*os.listdir(tmp_path), "tokens.json.lock"):  # noqa: PTH208
+        if name != "victim":
+            (tmp_path / name).unlink(missing_ok=True)
+            (tmp_path / name).symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic link"):
+        await store.put("loc_1", TOKEN)
+    with pytest.raises(OSError, match="symbolic link"):
+        await store.lock("loc_1").__aenter__()
+    assert victim.read_text() == "precious"
+
+
+def shown(error: BaseException) -> str:
+    """Return everything that a report with local variables has in it, the test's own frame apart."""
+    assert error.__traceback__ is not None
+    within = error.__traceback__.tb_next
+    return "".join(traceback.TracebackException(type(error), error, within, capture_locals=True).format())
+
+
+async def test_no_failure_shows_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "tokens.json"
+    store = FileTokenStore(path)
+    await store.put("loc_1", Token("kept-access", "kept-refresh"))
+
+    def full_disk(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space") as full:
+        await store.put("loc_2", Token("new-access", "new-refresh"))
+    monkeypatch.undo()
+    for content in (
+        '{"loc_1": {"access_token": "two words-access", "refresh_token": "new-refresh"}}',
+        '{"x": "kept-access"',
+    ):
+        path.write_text(content)
+        with pytest.raises(ConfigurationError) as unreadable:
+            await store.get("loc_1")
+        assert not re.search("(kept|new|words)-(access|refresh)", shown(unreadable.value))
+    assert not re.search("(kept|new)-(access|refresh)", shown(full.value))
+
+
 def test_a_directory_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="directory"):
         FileTokenStore(tmp_path / "missing" / "tokens.json")
@@ -198,7 +270,7 @@ async def test_a_disk_that_is_full_leaves_the_old_file(tmp_path: Path, monkeypat
         await store.put("loc_1", NEXT)
     monkeypatch.undo()
     assert await store.get("loc_1") == TOKEN
-    assert os.listdir(tmp_path) == ["tokens.json"]  # noqa: PTH208
+    assert besides_locks(tmp_path) == {"tokens.json"}
 
 
 CRASH = """
@@ -226,6 +298,9 @@ async def test_a_crash_leaves_the_old_file_and_no_lock(tmp_path: Path, moment: s
     crashed = await anyio.run_process([sys.executable, "-c", CRASH, str(path), moment], check=False)
     assert crashed.returncode == 9
     assert await store.get("loc_1") == TOKEN
+    assert len(besides_locks(tmp_path)) == (2 if moment == "writing" else 1), "a draft, which has tokens in it"
+    store = FileTokenStore(path)
+    assert besides_locks(tmp_path) == {"tokens.json"}
     async with store.lock("loc_1"):
         assert await store.put("loc_1", NEXT, expected=TOKEN)
     assert await store.get("loc_1") == NEXT

@@ -17,8 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dialogkit._core.call import Position
 from dialogkit._core.codec.models import Model, attach_info
 from dialogkit._core.errors import InvalidArgumentError, PaginationError
+from dialogkit._core.lists.cursors import decode_cursor, encode_cursor
 from dialogkit._core.lists.pager import (
     LastId,
     NextCursor,
@@ -31,8 +33,6 @@ from dialogkit._core.lists.pager import (
     SortValue,
     StartAfter,
     Turn,
-    decode_cursor,
-    encode_cursor,
     paginated,
 )
 from dialogkit._core.response import ResponseInfo, response_info
@@ -180,12 +180,16 @@ class Server:
 
     def ask(self, keywords: dict[str, Any]) -> Envelope:
         resume = keywords.pop("resume", None)
-        args = keywords if resume is None else {**keywords, **decode_cursor("search_rows", resume)}
+        args = keywords if resume is None else {**keywords, **_position(resume).arguments}
         self.requests.append(args)
         assert len(self.requests) < 5_000, "an endless loop"
         result = self.answer(self.data, args)
         attach_info(result, ResponseInfo(status=200, headers={}, request_id="q", attempts=1, elapsed=0.1))
         return result
+
+
+def _position(resume: str | Position) -> Position:
+    return resume if isinstance(resume, Position) else decode_cursor("search_rows", resume)
 
 
 async def search_rows(client: Server, /, **keywords: Any) -> Envelope:
@@ -320,7 +324,7 @@ async def test_a_failed_page_can_be_asked_for_again() -> None:
 async def test_the_cursor_wins_over_the_arguments_and_carries_nothing_else() -> None:
     server = Server(offset, rows(50))
     page = await pager(server, Offset(default=20, total="total"), limit=10, status="open")
-    assert decode_cursor("search_rows", page.cursor or "") == {"offset": 10}
+    assert decode_cursor("search_rows", page.cursor or "").arguments == {"offset": 10}
     await pager(server, Offset(default=20, total="total"), limit=10, status="open", offset=3, resume=page.cursor)
     assert server.requests[-1] == {"limit": 10, "status": "open", "offset": 10}
 
@@ -461,15 +465,15 @@ async def test_a_total_that_is_none_is_unknown(total: Any) -> None:
 
 
 def test_cursors_are_short_url_safe_and_versioned() -> None:
-    text = encode_cursor("search_rows", {"start_after_date": EPOCH}, seen=20, total=99)
+    text = encode_cursor("search_rows", Position({"start_after_date": EPOCH}, seen=20, total=99))
     assert len(text) < 100
     assert text.replace("-", "").replace("_", "").isalnum()
-    assert decode_cursor("search_rows", text) == {"start_after_date": EPOCH}
+    assert decode_cursor("search_rows", text).arguments == {"start_after_date": EPOCH}
 
 
 @given(st.dictionaries(st.text(max_size=9), st.text(max_size=99) | st.integers() | st.lists(st.integers(), max_size=3)))
 def test_cursors_bring_back_what_was_written(arguments: dict[str, Any]) -> None:
-    assert decode_cursor("search_rows", encode_cursor("search_rows", arguments)) == arguments
+    assert decode_cursor("search_rows", encode_cursor("search_rows", Position(arguments))).arguments == arguments
 
 
 def forged(payload: Any) -> str:
@@ -491,7 +495,7 @@ BAD_CURSORS = [
     forged([1, "search_rows", {}, -1, None]),
     forged([1, "search_rows", {}, 0, "x"]),
     forged([1, ["search_rows"], {}, 0, None]),
-    encode_cursor("list_bots", {"offset": 3}),
+    encode_cursor("list_bots", Position({"offset": 3})),
     base64.urlsafe_b64encode(b"[" * 900).decode(),
 ]
 
@@ -511,7 +515,7 @@ def test_no_text_escapes_as_another_error(text: str) -> None:
 
 async def test_a_cursor_cannot_change_a_filter() -> None:
     server = Server(offset, rows(5))
-    cursor = encode_cursor("search_rows", {"offset": 3, "location_id": "someone else's"})
+    cursor = encode_cursor("search_rows", Position({"offset": 3, "location_id": "someone else's"}))
     with pytest.raises(InvalidArgumentError, match="no position"):
         await pager(server, Offset(total="total"), resume=cursor)
     assert server.requests == []

@@ -17,7 +17,7 @@ import trio
 
 from dialogkit._core.errors import APITimeoutError, ConfigurationError
 from dialogkit._core.events import RateLimitEvent, RequestEvent, ResponseEvent, RetryEvent
-from dialogkit._core.http.messages import Answer, Request
+from dialogkit._core.http.transport import Answer, Request
 from dialogkit._core.observing.watch import Attempt, Hooks, Watch
 from dialogkit._core.support.callbacks import Guarded
 from tests._core.toy import GET_THING, KEY
@@ -28,11 +28,11 @@ WHERE: dict[str, Any] = {
     "platform": "Toy",
     "operation": "get_thing",
     "method": "GET",
-    "path": "/things/{thingId}",
+    "path": "/things/{thing_id}",
     "location_id": "loc_1",
     "attempt": 2,
 }
-SILENCE = APITimeoutError("get_thing: too slow", operation="get_thing", sent=True, attempts=2)
+NO_ANSWER = APITimeoutError("get_thing: too slow", operation="get_thing", sent=True, attempts=2)
 
 
 class Clock:
@@ -56,7 +56,7 @@ async def all_that_can_happen(watch: Watch, response: Answer | None = None) -> N
     if attempt is not None:
         await attempt.answered(response or answer_of(200, content=b"what they answered"), "req_1")
         attempt.body(b"what they answered")
-    await watch.retrying(GET_THING, attempt=2, location_id="loc_1", error=SILENCE, delay=1.5)
+    await watch.retrying(GET_THING, attempt=2, location_id="loc_1", error=NO_ANSWER, delay=1.5)
     await watch.held_back(GET_THING, attempt=2, location_id="loc_1", reason="waited", seconds=0.5)
     await watch.held_back(GET_THING, attempt=2, location_id="loc_1", reason="refused", seconds=None)
 
@@ -78,7 +78,7 @@ def test_hooks_are_told_what_happens() -> None:
     assert asdict(answered) == {
         **WHERE, "status": 200, "request_id": "req_1", "headers": {"x-plan": "gold"}, "elapsed": answered.elapsed
     }  # fmt: skip
-    assert repeated == RetryEvent(**WHERE, error=SILENCE, delay=1.5)
+    assert repeated == RetryEvent(**WHERE, error=NO_ANSWER, delay=1.5)
     assert waited == RateLimitEvent(**WHERE, reason="waited", seconds=0.5)
     assert refused == RateLimitEvent(**WHERE, reason="refused", seconds=None)
 

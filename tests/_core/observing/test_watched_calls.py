@@ -36,7 +36,7 @@ async def test_a_call_that_succeeds_at_the_second_attempt() -> None:
     assert story(seen) == [("Request", 1), ("Response", 1), ("Retry", 1), ("Request", 2), ("Response", 2)]
     request, response, retry = seen[:3]
     assert isinstance(request, RequestEvent)
-    assert (request.platform, request.operation, request.path) == ("Toy", "get_thing", "/things/{thingId}")
+    assert (request.platform, request.operation, request.path) == ("Toy", "get_thing", "/things/{thing_id}")
     assert isinstance(response, ResponseEvent)
     assert (response.status, response.request_id) == (503, "req_1")
     assert isinstance(retry, RetryEvent)
@@ -45,7 +45,7 @@ async def test_a_call_that_succeeds_at_the_second_attempt() -> None:
     assert KEY not in repr(seen)
 
 
-async def test_silence_has_no_response() -> None:
+async def test_no_answer_is_no_response() -> None:
     client, seen = watched(dropped, broken_body, ok())
     await client.things.get("t1")
     assert story(seen) == [

@@ -8,9 +8,11 @@ import httpx
 import pytest
 
 from dialogkit._core.auth.bearer import AuthContext, BearerAuth
-from dialogkit._core.call import CallOptions
+from dialogkit._core.call import Call, CallOptions
 from dialogkit._core.errors import DeadlineExceededError, InvalidArgumentError, RateLimitWaitError
 from dialogkit._core.limits.terms import RateLimit
+from dialogkit._core.sending.encoding import Encoded
+from dialogkit._core.sending.exchange import Exchange
 from dialogkit._core.sending.sender import Sender
 from tests._core.answers import Platform, client_of, hang, ok
 from tests._core.toy import KEY, ToyOptions, toy
@@ -90,10 +92,10 @@ async def test_the_call_wins_over_the_view_and_the_view_over_the_client(
     seen: list[tuple[float, float | None]] = []
 
     class Watching(Sender):
-        async def _attempts(self, exchange: Any) -> Any:
-            left = exchange.deadline and exchange.deadline - exchange.started
-            seen.append((exchange.timeout, left and round(left, 6)))
-            return await super()._attempts(exchange)
+        def _exchange(self, call: Call[Any], encoded: Encoded) -> Exchange:
+            exchange = super()._exchange(call, encoded)
+            seen.append((exchange.timeout, exchange.deadline))
+            return exchange
 
     client = toy(Platform(ok()), **own).with_options(**view)
     client._sender = Watching(client._settings, client._connection)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialogkit._core.call import OMIT, Call, Operation
+from dialogkit._core.call import OMIT, Call, Operation, Position
 from dialogkit._core.codec.models import Arguments
 from dialogkit._core.codec.text import scalar
 from dialogkit._core.errors import ConfigurationError, InvalidArgumentError
-from dialogkit._core.http.messages import Request
+from dialogkit._core.http.transport import Request
 from dialogkit._core.http.urls import check_url
-from dialogkit._core.lists.pager import encode_cursor
+from dialogkit._core.lists.cursors import encode_cursor
 from dialogkit._core.sending.encoding import encode
 from dialogkit._core.sending.settings import Settings
 from tests._core.toy import (
@@ -119,7 +119,7 @@ def test_other_values_as_text() -> None:
 
 
 def test_resume_wins_over_what_was_given() -> None:
-    cursor = encode_cursor("list_things", {"limit": 7})
+    cursor = encode_cursor("list_things", Position({"limit": 7}))
     assert url_of(Call(LIST_THINGS, query={"limit": 5, "active": False}, resume=cursor)) == (
         "/things/?limit=7&active=false&locationId=loc_1"
     )

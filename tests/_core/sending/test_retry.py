@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialogkit._core.errors import ConfigurationError
-from dialogkit._core.sending.retry import RetryPolicy, may_repeat_after_silence, may_repeat_after_status
+from dialogkit._core.sending.retry import ErrorStatuses, RetryPolicy, may_repeat_unanswered
 
 
 def test_pauses_grow_up_to_the_longest() -> None:
@@ -44,10 +44,11 @@ def test_policies_are_values() -> None:
 
 
 def test_what_may_be_repeated() -> None:
-    assert may_repeat_after_silence("never-after-sent", sent=False)
-    assert not may_repeat_after_silence("never-after-sent", sent=True)
-    assert may_repeat_after_silence("idempotent", sent=True)
-    assert may_repeat_after_status("never-after-sent", 503, 1.0)
-    assert not may_repeat_after_status("never-after-sent", 503, None)
-    assert not may_repeat_after_status("never-after-sent", 500, 1.0)
-    assert not may_repeat_after_status("safe", 501, None)
+    may_repeat = ErrorStatuses().may_repeat
+    assert may_repeat_unanswered("never-after-sent", sent=False)
+    assert not may_repeat_unanswered("never-after-sent", sent=True)
+    assert may_repeat_unanswered("idempotent", sent=True)
+    assert may_repeat("never-after-sent", 503, 1.0)
+    assert not may_repeat("never-after-sent", 503, None)
+    assert not may_repeat("never-after-sent", 500, 1.0)
+    assert not may_repeat("safe", 501, None)

@@ -100,10 +100,10 @@ async def test_views_share_the_quota_unless_theirs_is_another() -> None:
 @given(st.integers(1, 50), st.lists(st.tuples(st.sampled_from([0.0, 1.0, 2.0]), st.booleans()), max_size=200))
 def test_no_more_is_given_than_there_is(capacity: int, story: list[tuple[float, bool]]) -> None:
     quota, left = RetryQuota(capacity), float(capacity)
-    for strain, answered in story:
-        if quota.take(strain):
-            left -= strain
+    for cost, answered in story:
+        if quota.take(cost):
+            left -= cost
             assert left >= 0
             if answered:
-                quota.answered(strain)
-                left = min(capacity, left + (strain or 0.2))
+                quota.answered(cost)
+                left = min(capacity, left + (cost or 0.2))

@@ -91,16 +91,16 @@ async def test_an_unclear_refusal_is_not_repeated(status: int) -> None:
     assert len(platform.requests) == 1
 
 
-@pytest.mark.parametrize("silence", [read_timeout, dropped, broken_body])
-async def test_silence_after_sending_is_ambiguous_and_sent_once(silence: Answer) -> None:
-    platform = Platform(silence, ok())
+@pytest.mark.parametrize("no_answer", [read_timeout, dropped, broken_body])
+async def test_no_answer_after_sending_is_ambiguous_and_sent_once(no_answer: Answer) -> None:
+    platform = Platform(no_answer, ok())
     with pytest.raises(AmbiguousOutcomeError, match="may or may not have taken effect") as caught:
         await repeated(platform, "never-after-sent")
     assert (caught.value.sent, caught.value.attempts, len(platform.requests)) == (True, 1, 1)
 
 
 @pytest.mark.parametrize(
-    ("silence", "error", "sent"),
+    ("no_answer", "error", "sent"),
     [
         (connect_error, APIConnectionError, False),
         (connect_timeout, APITimeoutError, False),
@@ -108,8 +108,8 @@ async def test_silence_after_sending_is_ambiguous_and_sent_once(silence: Answer)
         (dropped, APIConnectionError, True),
     ],
 )
-async def test_the_last_failure_is_raised(silence: Answer, error: type[APIConnectionError], sent: bool) -> None:
-    client, slept = client_of(Platform(silence), retry=RetryPolicy(max_attempts=4, random=lambda: 1.0))
+async def test_the_last_failure_is_raised(no_answer: Answer, error: type[APIConnectionError], sent: bool) -> None:
+    client, slept = client_of(Platform(no_answer), retry=RetryPolicy(max_attempts=4, random=lambda: 1.0))
     with pytest.raises(error) as caught:
         await client.things.get("t1")
     assert type(caught.value) is error
@@ -295,9 +295,9 @@ async def test_debug_logs_tell_what_happened(caplog: pytest.LogCaptureFixture) -
     await client.things.get("secret-id")
     lines = [each.getMessage() for each in caplog.records]
     assert [line.partition(" (")[0] for line in lines] == [
-        "get_thing: GET /things/{thingId}: 503",
-        "get_thing: GET /things/{thingId}: attempt 1 failed, the next one follows in 0 s: the platform answered 503",
-        "get_thing: GET /things/{thingId}: 200",
+        "get_thing: GET /things/{thing_id}: 503",
+        "get_thing: GET /things/{thing_id}: attempt 1 failed, the next one follows in 0 s: the platform answered 503",
+        "get_thing: GET /things/{thing_id}: 200",
     ]
     assert "(attempt 2, " in lines[2]
 

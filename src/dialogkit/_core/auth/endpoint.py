@@ -18,6 +18,7 @@ from dialogkit._core.errors import (
 )
 from dialogkit._core.response import APIResponse
 from dialogkit._core.support.printing import blotted, printable
+from dialogkit._core.support.secret import SecretFields
 
 _ATTEMPT: Final = 60.0
 """Seconds that the endpoint may be silent, whatever the client allows: an answer that is not waited for is lost, and
@@ -179,7 +180,7 @@ class Endpoint:
             now: Epoch seconds.
             seconds: How long it may take altogether.
         """
-        fields = {name: value for name, value in form.items() if value is not None}
+        fields = SecretFields((name, value) for name, value in form.items() if value is not None)
         options = CallOptions(timeout=min(_ATTEMPT, seconds), deadline=seconds)
         try:
             answer = await client.call(Call(self._operation, body=fields, options=options))

@@ -1,11 +1,33 @@
-"""One account's token: kept, renewed by one at a time, and never lost."""
+"""One account's token: kept, renewed by one at a time, and never lost.
+
+Theory of operation. A refresh token works once, so the token after the present one exists in one place only: the answer
+that is on its way. Everything here follows from that.
+
+- *One flight at a time.* Whoever finds that the token will not do starts a flight, or waits for the one that is under
+  way, in whatever event loop or thread. A flight is nobody's: a caller that is cancelled leaves it alone. Across
+  processes the store's lock does the same; without one, a refused refresh token is looked up in the store, where the
+  process that used it has put the next one.
+- *Stored before used.* A flight ends when the store has the new token. If the store fails, the token is used from
+  memory and stored as soon as that works; until then it is `unsaved`, and closing a client waits for it.
+- *The store is the truth between flights.* What another process has stored since is adopted, unless what is here is
+  newer and not stored yet. `put(expected=...)` decides between two that were renewed at once.
+- *States.* Good: calls use the token; near its end a flight starts in the background. Expired or refused: calls wait
+  for a flight. Failed: calls fail at once for a pause that doubles, up to half a minute, or as long as the endpoint
+  asks, up to five; the first call after it probes. Spent: the refresh token was refused, and is not sent again.
+- *A token that was just renewed and is refused all the same* is not renewed again for a minute: the next one would be
+  refused, too, and the endpoint is not the place to find out.
+- *Elapsed time* is what both clocks agree on. The system's clock may be set, and a machine may sleep; if either clock
+  says that a minute is over, it is. So a clock that is set back keeps no token and no pause alive.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import math
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import anyio
 
@@ -52,12 +74,26 @@ class Terms:
     renew: Renewal = field(repr=False)
     clock: Callable[[], float]
     """Epoch seconds."""
+    steady: Callable[[], float]
+    """Seconds on a clock that nobody sets."""
     refresh_before: float
     refresh_timeout: float
 
 
+class _Moment(NamedTuple):
+    wall: float
+    steady: float
+
+    def until(self, now: _Moment) -> float:
+        """Return the seconds that have passed, by the clock that has moved more."""
+        return max(abs(now.wall - self.wall), now.steady - self.steady)
+
+
+_NEVER: Final = _Moment(-math.inf, -math.inf)
+
+
 class TokenKeeper:
-    """Keeps one account's token.
+    """Keeps one account's token. Any thread may ask for it.
 
     Args:
         account: Whose token it is.
@@ -66,16 +102,18 @@ class TokenKeeper:
 
     __slots__ = (
         "_account",
+        "_failed_at",
         "_failure",
         "_failures",
         "_flight",
+        "_guard",
         "_kept",
         "_lead",
-        "_paused_until",
+        "_pause",
         "_received",
         "_renewed_at",
         "_spent",
-        "_store_again_at",
+        "_store_failed_at",
         "_terms",
         "_token",
         "_unsaved",
@@ -87,15 +125,17 @@ class TokenKeeper:
         self._token: Token | None = None
         self._kept: Token | Omit | None = None  # what the store had when last looked; OMIT: it does not matter
         self._unsaved = False  # the token is newer than what the store has
-        self._store_again_at = 0.0
+        self._store_failed_at = _NEVER
         self._lead = terms.refresh_before
-        self._renewed_at = float("-inf")
+        self._renewed_at = _NEVER
         self._received = 0  # how often the user has granted a token
         self._spent: str | None = None  # the refresh token that was refused
         self._failure: Failure | None = None
         self._failures = 0
-        self._paused_until = 0.0
+        self._failed_at = _NEVER
+        self._pause = 0.0
         self._flight: Detached[Token | Failure] | None = None
+        self._guard = threading.Lock()  # held to begin a flight, never while one waits
 
     async def token(self, demand: Demand) -> Token:
         """Return a token that is good at present, as far as anyone knows.
@@ -110,11 +150,7 @@ class TokenKeeper:
             if token is not None and self._serves(token, demand):
                 self._look_ahead(token, demand)
                 return token
-            flight = self._under_way()
-            own = flight is None
-            if flight is None:
-                self._check_pause(demand)
-                flight = self._start(demand, ahead=False)
+            flight, own = self._flight_for(demand)
             try:
                 outcome = await flight.result()
             except CancelledWorkError:
@@ -132,7 +168,7 @@ class TokenKeeper:
             TokenError: It could not be renewed.
         """
         token = self._token
-        is_fresh = self._terms.clock() - self._renewed_at < _FRESH
+        is_fresh = self._renewed_at.until(self._now()) < _FRESH
         if token is not None and token.access_token == demand.refused and is_fresh:
             return False
         return (await self.token(demand)).access_token != demand.refused
@@ -144,6 +180,16 @@ class TokenKeeper:
         self._spent = None
         await self._accept(token)
         self._succeeded()
+
+    @property
+    def is_renewing(self) -> bool:
+        """Whether a flight is under way."""
+        return self._under_way() is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing would be lost with it: no flight is under way, and the store has what is here."""
+        return not self._unsaved and not self.is_renewing
 
     async def drain(self) -> None:
         """Wait for what runs in the background, and store what is not stored yet."""
@@ -158,24 +204,36 @@ class TokenKeeper:
 
     def _look_ahead(self, token: Token, demand: Demand) -> None:
         """Begin what has to be done soon, if nobody does it."""
-        now = self._terms.clock()
-        due = token.expired(self._lead, now=now) and not self._is_paused(now)
-        if not due and not (self._unsaved and now >= self._store_again_at):
+        now = self._now()
+        due = token.expired(self._lead, now=now.wall) and not self._pause_left(now)
+        if not due and not (self._unsaved and self._store_failed_at.until(now) >= _FIRST_PAUSE):
             return
-        if self._under_way() is None:
-            self._start(demand, ahead=True)
+        with self._guard:
+            if self._under_way() is None:
+                self._start(demand, ahead=True)
+
+    def _flight_for(self, demand: Demand) -> tuple[Detached[Token | Failure], bool]:
+        """Return the flight to wait for, and whether it was begun just now."""
+        with self._guard:
+            if (flight := self._under_way()) is not None:
+                return flight, False
+            self._check_pause(demand)
+            return self._start(demand, ahead=False), True
 
     def _under_way(self) -> Detached[Token | Failure] | None:
         return self._flight if self._flight is not None and self._flight.is_under_way else None
 
-    def _is_paused(self, now: float) -> bool:
-        return self._failure is not None and 0 < self._paused_until - now <= _LONGEST_ASKED
+    def _now(self) -> _Moment:
+        return _Moment(self._terms.clock(), self._terms.steady())
+
+    def _pause_left(self, now: _Moment) -> float:
+        """Return for how many seconds more the endpoint is left alone after a failure."""
+        return 0.0 if self._failure is None else max(self._pause - self._failed_at.until(now), 0.0)
 
     def _check_pause(self, demand: Demand) -> None:
-        now = self._terms.clock()
-        if self._failure is not None and self._is_paused(now):
-            failure = replace(self._failure, retry_after=self._paused_until - now)
-            raise failure.error(self._account, demand.operation)
+        left = self._pause_left(self._now())
+        if self._failure is not None and left:
+            raise replace(self._failure, retry_after=left).error(self._account, demand.operation)
 
     def _start(self, demand: Demand, *, ahead: bool) -> Detached[Token | Failure]:
         self._flight = Detached(lambda: self._fly(demand, ahead=ahead))
@@ -267,10 +325,10 @@ class TokenKeeper:
 
     async def _accept(self, new: Token) -> None:
         """Store a new token, then use it; if it cannot be stored, use it all the same, and store it later."""
-        now = self._terms.clock()
+        now = self._now()
         if not isinstance(self._kept, Omit) and is_same(new, self._kept):
             return  # it comes from the store
-        lifetime = self._terms.refresh_before * 2 if new.expires_at is None else new.expires_at - now
+        lifetime = self._terms.refresh_before * 2 if new.expires_at is None else new.expires_at - now.wall
         self._unsaved = True
         try:
             await self._save(new)
@@ -293,7 +351,7 @@ class TokenKeeper:
                     else:
                         await store.put(key, token)
         except Exception as exc:  # noqa: BLE001 - a store may be anybody's
-            self._store_again_at = self._terms.clock() + _FIRST_PAUSE
+            self._store_failed_at = self._now()
             logger.warning(
                 "The new token of %s could not be stored (%s). It is kept in memory and stored as soon as that works; "
                 "if this process ends before, the account must be authorised again",
@@ -310,12 +368,11 @@ class TokenKeeper:
 
     def _failed(self, failure: Failure, demand: Demand) -> Failure:
         """Leave the endpoint alone for a while."""
-        now = self._terms.clock()
         pause = min(_FIRST_PAUSE * 2**self._failures, _LONGEST_PAUSE)
         pause = max(pause, min(failure.retry_after or 0.0, _LONGEST_ASKED))
         self._failures = min(self._failures + 1, 10)
         self._failure = failure = replace(failure, retry_after=pause)
-        self._paused_until = now + pause
+        self._failed_at, self._pause = self._now(), pause
         if self._token is not None and self._serves(self._token, demand):
             logger.warning(
                 "The access token of %s, which is still good, could not be renewed: %s", self._account, failure.reason

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import ClassVar, Final, Literal, NoReturn, TypeAlias
 from urllib.parse import urlencode
 
@@ -22,12 +24,16 @@ from dialogkit._core.errors import ConfigurationError, TokenError
 from dialogkit._core.http.urls import check_url
 from dialogkit._core.support.background import CancelledWorkError, Detached
 from dialogkit._core.support.checks import is_duration, is_positive
-from dialogkit._core.support.secret import Secret
+from dialogkit._core.support.secret import Secret, SecretFields
 
 UserType: TypeAlias = Literal["Location", "Company"]
 
 _DRAIN: Final = 30.0
 """Seconds that closing a client may wait for what runs in the background."""
+_MOST_KEEPERS: Final = 10_000
+"""Accounts that are remembered beside the store: their ids may be chosen by strangers, who send webhooks."""
+_LOOKED_AT: Final = 16
+"""Keepers of which one is dropped at a time; those that renew a token are few."""
 _SCHEME: Final = "Bearer "
 
 
@@ -50,7 +56,8 @@ class OAuth2:
     one; when it has expired or was refused, calls wait for one renewal. The next refresh token is stored before the
     new access token is used. A call never gets the token of another location.
 
-    One object serves any number of locations and clients.
+    One object serves any number of locations and clients, in any number of threads and event loops; a store that holds
+    a Redis client belongs to one of them.
 
     Args:
         client_id: Id of the app.
@@ -71,6 +78,8 @@ class OAuth2:
 
     _endpoints: ClassVar[OAuthEndpoints]
     """A platform's facade says it in a subclass."""
+    _steady = staticmethod(time.monotonic)
+    """Seconds on a clock that nobody sets."""
 
     def __init__(
         self,
@@ -102,11 +111,13 @@ class OAuth2:
         self._location_token = None if endpoints.location_token is None else Endpoint(endpoints.location_token)
         self._company_id = company_id
         self._user_type: UserType = user_type
-        self._keepers: dict[str, TokenKeeper] = {}
+        self._keepers: dict[str, TokenKeeper] = {}  # the least recently used first
+        self._guard = threading.Lock()  # of the keepers
         self._terms = Terms(
             store=MemoryTokenStore() if store is None else store,
             renew=self._renew,
             clock=clock,
+            steady=self._steady,
             refresh_before=refresh_before,
             refresh_timeout=refresh_timeout,
         )
@@ -151,9 +162,9 @@ class OAuth2:
         self,
         client: Caller,
         *,
-        code: str,
+        code: str | Secret,
         redirect_uri: str | None = None,
-        code_verifier: str | None = None,
+        code_verifier: str | Secret | None = None,
         location_id: str | None = None,
     ) -> Token:
         """Turn the code that the user has brought back into a token, and store it.
@@ -171,8 +182,10 @@ class OAuth2:
         Raises:
             TokenError: The endpoint did not give a token.
         """
-        form = self._form("authorization_code", self._user_type)
-        form |= {"code": code, "redirect_uri": redirect_uri, "code_verifier": code_verifier}
+        code, code_verifier = Secret.of(code), Secret.of(code_verifier)
+        form = self._form("authorization_code", self._user_type, redirect_uri=redirect_uri)
+        form["code"] = code.reveal()
+        form["code_verifier"] = None if code_verifier is None else code_verifier.reveal()
         work = Detached(lambda: self._exchange(client, form, location_id))
         try:
             outcome = await work.result()
@@ -198,14 +211,17 @@ class OAuth2:
         Raises:
             TokenError: It cannot be renewed.
         """
-        refused = context.headers.get("Authorization", "").removeprefix(_SCHEME)
-        return await self._keeper(self._account(context)).has_better(_demand(context, refused))
+        return await self._keeper(self._account(context)).has_better(_demand(context))
 
     async def drain(self) -> None:
         """Wait until no token is being renewed in the background, for 30 seconds at most; clients do it when closed."""
         with anyio.move_on_after(_DRAIN, shield=True):
-            for keeper in list(self._keepers.values()):
-                await keeper.drain()
+            keepers = list(self._keepers.values())
+            while keepers:
+                for keeper in keepers:
+                    await keeper.drain()
+                # The renewal of a location's token may have begun that of its company's.
+                keepers = [keeper for keeper in list(self._keepers.values()) if keeper.is_renewing]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._client_id!r}, '***')"
@@ -226,12 +242,21 @@ class OAuth2:
         return Account(None, self._company_id)
 
     def _keeper(self, account: Account) -> TokenKeeper:
-        keeper = self._keepers.get(account.key)
-        if keeper is None:
-            keeper = self._keepers[account.key] = TokenKeeper(account, self._terms)
+        with self._guard:
+            keeper = self._keepers.pop(account.key, None) or TokenKeeper(account, self._terms)
+            self._keepers[account.key] = keeper
+            if len(self._keepers) > _MOST_KEEPERS:
+                self._forget_one()
         return keeper
 
-    async def _exchange(self, client: Caller, form: dict[str, str | None], location_id: str | None) -> Token | Failure:
+    def _forget_one(self) -> None:
+        """Drop the keeper that has not been asked for longest: what it knew is in the store."""
+        for key, keeper in islice(self._keepers.items(), _LOOKED_AT):
+            if keeper.is_idle:
+                del self._keepers[key]
+                return
+
+    async def _exchange(self, client: Caller, form: SecretFields, location_id: str | None) -> Token | Failure:
         grant = await self._ask(self._token, client, form)
         if isinstance(grant, Failure):
             return grant
@@ -246,14 +271,13 @@ class OAuth2:
         """Ask for the token that comes after `old`."""
         if old is not None and old.refresh_token is not None:
             form = self._form("refresh_token", "Location" if account.location_id else "Company")
-            grant = await self._ask(self._token, client, {**form, "refresh_token": old.refresh_token})
+            form["refresh_token"] = old.refresh_token
+            grant = await self._ask(self._token, client, form)
         elif account.location_id is not None and self._company_id is not None and self._location_token is not None:
             old = None
-            grant = await self._ask(
-                self._location_token,
-                client,
-                {self._endpoints.company_field: self._company_id, self._endpoints.location_field: account.location_id},
-            )
+            names = self._endpoints
+            form = SecretFields({names.company_field: self._company_id, names.location_field: account.location_id})
+            grant = await self._ask(self._location_token, client, form)
         elif old is None:
             return Failure(reason="the token store has none", final=True)
         else:
@@ -266,23 +290,26 @@ class OAuth2:
             return Failure(reason="the token endpoint gave a token for another account")
         return token
 
-    async def _ask(self, endpoint: Endpoint, client: Caller, form: dict[str, str | None]) -> Grant | Failure:
+    async def _ask(self, endpoint: Endpoint, client: Caller, form: SecretFields) -> Grant | Failure:
         return await endpoint.ask(client, form, now=self._terms.clock(), seconds=self._terms.refresh_timeout)
 
-    def _form(self, grant_type: str, user_type: UserType) -> dict[str, str | None]:
-        return {
-            "client_id": self._client_id,
-            "client_secret": self._client_secret.reveal(),
-            "grant_type": grant_type,
-            "user_type": user_type,
-        }
+    def _form(self, grant_type: str, user_type: UserType, **more: str | None) -> SecretFields:
+        return SecretFields(
+            client_id=self._client_id,
+            client_secret=self._client_secret.reveal(),
+            grant_type=grant_type,
+            user_type=user_type,
+            **more,
+        )
 
 
-def _demand(context: AuthContext, refused: str | None = None) -> Demand:
+def _demand(context: AuthContext) -> Demand:
     if context.client is None:
         raise ConfigurationError(
             f"{context.operation}: OAuth2 works only as the auth= of a client, which gets its tokens"
         )
+    refused = context.headers.get("Authorization")
+    refused = None if refused is None else refused.removeprefix(_SCHEME)
     return Demand(operation=context.operation, client=context.client, refused=refused)
 
 

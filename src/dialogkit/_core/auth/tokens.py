@@ -13,10 +13,11 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol
 
 from dialogkit._core.call import OMIT, Omit
 from dialogkit._core.errors import ConfigurationError
+from dialogkit._core.support.secret import SecretFields
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +42,9 @@ class Token:
     """The company (agency) that the token is for or belongs to, if the platform has said so."""
 
     def __post_init__(self) -> None:
-        if not is_bearer(self.access_token):
-            raise ConfigurationError(
-                "the access token of a Token must be a text without blanks that a header can carry"
-            )
-        for each in fields(self)[1:]:
-            value = getattr(self, each.name)
-            wanted = int | float if each.name == "expires_at" else str
-            if value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
-                raise ConfigurationError(f"{each.name} of a Token cannot be a {type(value).__name__}")
-        if self.expires_at is not None and not math.isfinite(self.expires_at):
-            raise ConfigurationError("expires_at of a Token must be epoch seconds, or None")
+        problem = _problem({each.name: getattr(self, each.name) for each in fields(self)})
+        if problem is not None:
+            raise ConfigurationError(problem)
 
     def expired(self, leeway: float = 0.0, *, now: float | None = None) -> bool:
         """Say whether the access token has expired, or will within so many seconds.
@@ -75,26 +68,42 @@ class Token:
         Raises:
             ConfigurationError: It is something else.
         """
-        try:
-            written: object = json.loads(text)
-        except (ValueError, RecursionError):
-            written = None
-        if not isinstance(written, Mapping):
+        written = read_json(text)
+        del text  # what is raised from here on keeps this frame
+        if written is None:
             raise ConfigurationError(
                 "the token in the store cannot be read: it is no JSON object as Token.to_json() makes"
             )
-        return cls.from_fields(cast("Mapping[str, Any]", written))
+        return cls.from_fields(written)
 
     @classmethod
     def from_fields(cls, written: Mapping[str, Any]) -> Token:
         """Do as `from_json` does for what has been read from JSON already."""
         known = {each.name for each in fields(cls)}
-        values: dict[str, Any] = {"access_token": ""}
-        values.update((name, value) for name, value in written.items() if name in known)
+        values = SecretFields((name, value) for name, value in written.items() if name in known)
+        values.setdefault("access_token", "")
+        del written
+        problem = _problem(values)
+        if problem is not None:  # raised here, where no variable shows what is wrong
+            raise ConfigurationError(problem)
         return cls(**values)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Token holds credentials and cannot be pickled or copied: keep it with to_json() in a store")
+
+
+def _problem(values: Mapping[str, object]) -> str | None:
+    """Return what is wrong with the fields of a token, without quoting them."""
+    if not is_bearer(values["access_token"]):
+        return "the access token of a Token must be a text without blanks that a header can carry"
+    for name, value in values.items():
+        wanted = int | float if name == "expires_at" else str
+        if value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
+            return f"{name} of a Token cannot be a {type(value).__name__}"
+    expires_at = values.get("expires_at")
+    if isinstance(expires_at, float) and not math.isfinite(expires_at):
+        return "expires_at of a Token must be epoch seconds, or None"
+    return None
 
 
 class TokenStore(Protocol):
@@ -151,6 +160,15 @@ class MemoryTokenStore:
 
     def __repr__(self) -> str:
         return f"<MemoryTokenStore of {len(self._tokens)} tokens>"
+
+
+def read_json(text: str | bytes) -> SecretFields | None:
+    """Return the JSON object that `text` is, at no depth of which a value is shown; `None` if it is none."""
+    try:
+        read: object = json.loads(text, object_hook=SecretFields)
+    except (ValueError, RecursionError):
+        return None
+    return read if isinstance(read, SecretFields) else None
 
 
 def is_expected(kept: Token | None, expected: Token | Omit | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Annotated, Any, Final, TypeAlias, cast
 
 import pydantic_core
@@ -227,6 +227,31 @@ What a platform answers becomes a `datetime` where it is written as ISO 8601.
 """
 IsoDate: TypeAlias = Annotated[date | str, Field(union_mode="left_to_right")]
 """A date to send. What a platform answers becomes a `date` where it is written as ISO 8601."""
+
+
+def _of_seconds(value: dict[str, Any]) -> datetime:
+    """Return the moment that `seconds` and `nanoseconds` since 1970 mean, the leading underscores of some aside."""
+    fields = {name.removeprefix("_"): each for name, each in value.items()}
+    seconds, nanoseconds = fields.pop("seconds", None), fields.pop("nanoseconds", 0)
+    if fields or type(seconds) is not int or type(nanoseconds) is not int:
+        raise pydantic_core.PydanticCustomError("moment", "should be a date, or its `seconds` and `nanoseconds`")
+    try:
+        return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(0, seconds, nanoseconds // 1_000)
+    except OverflowError:
+        raise pydantic_core.PydanticCustomError("moment", "should be a date that a calendar has") from None
+
+
+class _OrSeconds:
+    """Marks a date that may come as an object of `seconds` and `nanoseconds`; others are read as fast as without."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        parts = core_schema.no_info_after_validator_function(_of_seconds, core_schema.dict_schema())
+        return core_schema.union_schema([handler(source), parts], mode="left_to_right")
+
+
+Timestamp: TypeAlias = Annotated[datetime, _OrSeconds]
+"""A moment that a platform answers: ISO 8601, epoch seconds or milliseconds, or `{"seconds", "nanoseconds"}`."""
 
 
 class CommaSeparated:

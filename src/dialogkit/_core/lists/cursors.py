@@ -1,14 +1,13 @@
-"""Cursors: where a list goes on, as a short string that survives a restart."""
+"""Cursors: a position in a list as a short text that survives a restart, for users to keep."""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from dialogkit._core.call import Position
 from dialogkit._core.errors import InvalidArgumentError
 from dialogkit._core.support.lazy import LazyModule
 
@@ -21,42 +20,19 @@ _VERSION = 1
 _TEXT = re.compile(r"[A-Za-z0-9_-]{1,4096}")
 
 
-@dataclass(frozen=True)
-class Position:
-    """Where a list goes on."""
-
-    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """The arguments, under their Python names, that fetch the next page; they win over the caller's."""
-    seen: int = 0
-    """Rows that came before."""
-    total: int | None = None
-    """The most rows that any page so far has announced."""
+def encode_cursor(operation_id: str, position: Position) -> str:
+    """Write a position in a list of this operation down as url-safe text."""
+    payload = [_VERSION, operation_id, dict(position.arguments), position.seen, position.total]
+    text = json.dumps(payload, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
-def encode_cursor(operation_id: str, arguments: Mapping[str, Any], *, seen: int = 0, total: int | None = None) -> str:
-    """Write a position down as url-safe text.
-
-    Args:
-        operation_id: The operation that is being paged through.
-        arguments: Position only, under Python names. Filters, order and page size stay the caller's.
-        seen: Rows that came before.
-        total: How many there are, if known.
-    """
-    payload = json.dumps([_VERSION, operation_id, dict(arguments), seen, total], separators=(",", ":"))
-    return base64.urlsafe_b64encode(payload.encode()).rstrip(b"=").decode()
-
-
-def decode_cursor(operation_id: str, text: str) -> dict[str, Any]:
-    """Return the arguments, under their Python names, that a cursor of this operation stands for.
+def decode_cursor(operation_id: str, text: str) -> Position:
+    """Return the position that a cursor of this operation stands for.
 
     Raises:
         InvalidArgumentError: The text is no cursor, or one of another operation.
     """
-    return dict(read_cursor(operation_id, text).arguments)
-
-
-def read_cursor(operation_id: str, text: str) -> Position:
-    """Return the whole position that a cursor of this operation stands for; errors as in `decode_cursor`."""
     try:
         version, owner, arguments, seen, total = _payload(text)
     except ValueError:

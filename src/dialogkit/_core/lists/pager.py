@@ -25,8 +25,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, cast, overload
 
+from dialogkit._core.call import Position
 from dialogkit._core.errors import InvalidArgumentError, PaginationError
-from dialogkit._core.lists.cursors import Position, decode_cursor, encode_cursor, read_cursor
+from dialogkit._core.lists.cursors import decode_cursor, encode_cursor
 from dialogkit._core.lists.styles import (
     LastId,
     NextCursor,
@@ -53,8 +54,6 @@ __all__ = [
     "SortValue",
     "StartAfter",
     "Turn",
-    "decode_cursor",
-    "encode_cursor",
     "paginated",
 ]
 
@@ -120,10 +119,7 @@ class Page(Sequence[T]):
     @property
     def cursor(self) -> str | None:
         """What to pass as `resume`, with the same filters, to go on after this page; `None` at the end."""
-        after = self._after
-        if after is None:
-            return None
-        return encode_cursor(self._pager.operation, after.arguments, seen=after.seen, total=after.total)
+        return None if self._after is None else encode_cursor(self._pager.operation, self._after)
 
     async def next_page(self) -> Page[T] | None:
         """Fetch the page after this one; `None` at the end.
@@ -196,7 +192,7 @@ class Pager(Generic[T]):
         resume = self._keywords.get("resume")
         if resume is None:
             return await self._fetch(None, None)
-        position = read_cursor(self.operation, resume)
+        position = decode_cursor(self.operation, resume)
         if not self._style.arguments.issuperset(position.arguments):
             # A cursor may come back from a browser: it must not be able to change a filter or a location.
             raise InvalidArgumentError(
@@ -216,10 +212,7 @@ class Pager(Generic[T]):
         return await self._fetch(position, trail)
 
     async def _fetch(self, position: Position | None, trail: _Trail | None) -> Page[T]:
-        keywords = self._keywords
-        if position is not None:
-            cursor = encode_cursor(self.operation, position.arguments, seen=position.seen, total=position.total)
-            keywords = {**keywords, "resume": cursor}
+        keywords = self._keywords if position is None else {**self._keywords, "resume": position}
         result = await self._fn(*self._arguments, **keywords)
         items = self._items(result)
         if not isinstance(items, list):  # an answer that differs from its document may have anything here

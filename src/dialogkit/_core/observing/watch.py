@@ -1,6 +1,6 @@
 """Everyone who looks on while calls are sent: the user's hooks, the log, and OpenTelemetry.
 
-A `Sender` tells a `Watch` what happens, and is never stopped by it: whoever looks on may fail, and the call goes on.
+An `Exchange` tells a `Watch` what happens, and is never stopped by it: whoever looks on may fail, and the call goes on.
 Only cancellation passes through. When nobody looks on, an attempt costs a few comparisons.
 """
 
@@ -23,7 +23,7 @@ from dialogkit._core.events import (
     RetryEvent,
     RetryHook,
 )
-from dialogkit._core.http.messages import Answer, Request
+from dialogkit._core.http.transport import Answer, Request
 from dialogkit._core.observing import logs
 from dialogkit._core.observing.telemetry import Measured, Telemetry
 from dialogkit._core.support.callbacks import Guarded

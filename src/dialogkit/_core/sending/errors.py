@@ -25,7 +25,7 @@ from dialogkit._core.errors import (
     status_error_class,
 )
 from dialogkit._core.http.failure import TransportFailure
-from dialogkit._core.http.messages import Answer
+from dialogkit._core.http.transport import Answer
 from dialogkit._core.support.dates import http_date, now_by
 from dialogkit._core.support.json import charset_of, json_of, text_of
 
@@ -220,7 +220,7 @@ def _advice(refusal: Refusal, answer: Answer) -> str:
     return advice if wait is None else f"Wait {math.ceil(wait)} s, then go on more slowly"
 
 
-def silence_error(
+def no_answer_error(
     operation: Operation[Any], failure: TransportFailure, *, attempts: int, repeatable: bool
 ) -> APIConnectionError:
     """Make the error for a request that got no complete answer.

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from dialogkit._core.limits.headers import HeaderReader
 from dialogkit._core.limits.terms import RateLimit
+from dialogkit._core.sending.retry import ErrorStatuses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,12 @@ class Platform:
     """Further limits, each with a name, of the operations that are counted by them, too."""
     rate_limit_headers: HeaderReader = field(default_factory=HeaderReader)
     """Reads what the platform's answers tell of its limits."""
+    statuses: ErrorStatuses = field(default_factory=ErrorStatuses)
+    """What its error statuses say about sending a request again."""
     defaults: Mapping[str, Default] = field(default_factory=lambda: MappingProxyType(dict[str, Default]()))
     """Arguments that the client fills in, under their Python names."""
+    account: str | None = None
+    """Which of `defaults` is the account that calls are about, unless they name another."""
     version_header: str | None = None
     """The header that selects the platform's API version, if there is one."""
     version: str | None = None

@@ -1,9 +1,10 @@
 """Repeating: what may be sent again, and after how long.
 
-Whoever sees an attempt fail says in a `Setback` whether the request may be repeated. A `RetryPolicy` decides when, and
-whether at all; it never looks at statuses or exceptions. A `RetryQuota` sees all calls of a client: when a platform is
-down, repeating every call three times would be three times the load on what struggles to come up again. It is a bucket
-of tokens, in the manner of the AWS SDKs' standard retry mode.
+Whoever sees an attempt fail says in a `FailedAttempt` whether the request may be repeated; of an answer, the platform's
+`ErrorStatuses` know. A `RetryPolicy` decides when, and whether at all; it never looks at statuses or exceptions. A
+`RetryQuota` sees all calls of a client: when a platform is down, repeating every call three times would be three times
+the load on what struggles to come up again. It is a bucket of tokens, in the manner of the AWS SDKs' standard retry
+mode.
 """
 
 from __future__ import annotations
@@ -18,11 +19,9 @@ from dialogkit._core.call import RetrySafety
 from dialogkit._core.errors import ConfigurationError, DialogkitError
 from dialogkit._core.support.checks import is_count, is_duration
 
-_PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
-"""Statuses that may be different the next time."""
-STRAIN: Final = 1.0
+RETRY_COST: Final = 1.0
 """What repeating a request takes from the quota."""
-TIMEOUT_STRAIN: Final = 2.0
+TIMEOUT_RETRY_COST: Final = 2.0
 """The same after a timeout: a platform that is too slow to answer is too slow already."""
 _RECOVERY: Final = 0.2
 """What a first attempt that the platform answered gives back to the quota: a fifth of a retry."""
@@ -98,12 +97,12 @@ class RetryQuota:
         self._left = float(capacity or 0)
         self._exhausted = False
 
-    def take(self, strain: float) -> bool:
+    def take(self, cost: float) -> bool:
         """Take what a retry costs; return `False`, and log it once, if that much is not there."""
         if self.capacity is None:
             return True
-        if strain <= self._left:
-            self._left -= strain
+        if cost <= self._left:
+            self._left -= cost
             return True
         if not self._exhausted:
             self._exhausted = True
@@ -123,14 +122,14 @@ class RetryQuota:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setback:
+class FailedAttempt:
     """An attempt that brought no result."""
 
     error: DialogkitError
     """What to raise if this was the last attempt."""
     repeatable: bool
     """Whether the request may be sent again."""
-    strain: float = 0.0
+    retry_cost: float = 0.0
     """What repeating it takes from the quota; nothing if the attempt was answered by a platform that is well."""
     retry_after: float | None = None
     """Seconds that the platform asked to wait."""
@@ -138,25 +137,31 @@ class Setback:
     """The credential was refused and there is a new one: repeat at once."""
 
 
-def strain_of(status: int, *, limited: bool) -> float:
-    """Return what repeating a request that was answered with this error status takes from the quota.
+@dataclass(frozen=True, kw_only=True)
+class ErrorStatuses:
+    """What the error statuses of a platform say about sending a request again: data in its facade."""
 
-    Args:
-        status: What was answered.
-        limited: Whether a rate limiter stands before the next attempt. Then a 429 costs nothing, because the limiter
-            holds back everybody for as long as the platform asks.
-    """
-    return STRAIN if status in _PASSING and not (status == 429 and limited) else 0.0
+    passing: frozenset[int] = frozenset({408, 429, 500, 502, 503, 504})
+    """They may be different the next time."""
+
+    def may_repeat(self, safety: RetrySafety, status: int, retry_after: float | None) -> bool:
+        """Say whether a request that was answered with this error status may be sent again."""
+        if safety != "never-after-sent":
+            return status in self.passing
+        # Both say that the platform turned the request away. A 503 alone may come from a proxy whose server has it.
+        return status == 429 or (status == 503 and retry_after is not None)
+
+    def retry_cost(self, status: int, *, limited: bool) -> float:
+        """Return what repeating a request that was answered with this error status takes from the quota.
+
+        Args:
+            status: What was answered.
+            limited: Whether a rate limiter stands before the next attempt. Then a 429 costs nothing, because the
+                limiter holds back everybody for as long as the platform asks.
+        """
+        return RETRY_COST if status in self.passing and not (status == 429 and limited) else 0.0
 
 
-def may_repeat_after_silence(safety: RetrySafety, *, sent: bool) -> bool:
+def may_repeat_unanswered(safety: RetrySafety, *, sent: bool) -> bool:
     """Say whether a request that got no answer may be sent again."""
     return safety != "never-after-sent" or not sent
-
-
-def may_repeat_after_status(safety: RetrySafety, status: int, retry_after: float | None) -> bool:
-    """Say whether a request that was answered with this error status may be sent again."""
-    if safety != "never-after-sent":
-        return status in _PASSING
-    # Both say that the platform turned the request away. A 503 alone may come from a proxy whose server has it.
-    return status == 429 or (status == 503 and retry_after is not None)

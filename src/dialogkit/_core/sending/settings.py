@@ -24,7 +24,7 @@ DEFAULT_TIMEOUT: Final = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a `Sender` needs to know. Nothing in it changes; a view of a client has settings of its own."""
+    """What an `Exchange` needs to know. Nothing in it changes; a view of a client has settings of its own."""
 
     platform: Platform
     base_url: str

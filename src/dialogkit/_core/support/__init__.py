@@ -4,6 +4,6 @@ It may know `errors`, and nothing else of this package.
 
 Others use: `blotted`, `CancelledWorkError`, `charset_of`, `derive`, `Detached`, `FirstFault`, `Guarded`, `http_date`,
     `is_array`, `is_count`, `is_duration`, `is_object`, `is_positive`, `json_of`, `LazyModule`, `logger`,
-    `loose_json_of`, `Method`, `now_by`, `printable`, `RedisClient`, `registered`, `Secret`, `text_of`, `TooDeepError`,
-    `veiled`, `veiled_body`, `version`.
+    `loose_json_of`, `Method`, `now_by`, `printable`, `RedisClient`, `registered`, `Secret`, `SecretFields`,
+    `text_of`, `TooDeepError`, `veiled`, `veiled_body`, `version`.
 """

@@ -1,10 +1,10 @@
-"""A text that nobody sees by accident."""
+"""Texts that nobody sees by accident: also a traceback that shows local variables has them not."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import NoReturn, overload
+from typing import Any, NoReturn, overload
 
 
 class Secret:
@@ -58,3 +58,10 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret cannot be pickled or copied: pass the credential itself to where it is needed")
+
+
+class SecretFields(dict[str, Any]):
+    """A mapping, of a form or of JSON, that shows the names of its fields only."""
+
+    def __repr__(self) -> str:
+        return f"<SecretFields {', '.join(self)}>"

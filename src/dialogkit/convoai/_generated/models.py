@@ -4,7 +4,6 @@
 # ruff: noqa: PYI051 - known values stand beside `str`, so that an editor completes them and new ones are no error
 """What ConvoAI receives and answers."""
 
-import datetime as dt
 from typing import Any, Literal, TypeAlias
 
 from pydantic import AliasChoices, Field
@@ -12,6 +11,7 @@ from pydantic import AliasChoices, Field
 from dialogkit._core.codec.models import (
     Model,
     SnakeModel,
+    Timestamp,
 )
 
 __all__ = [
@@ -72,8 +72,8 @@ class Agent(SnakeModel):
     """How many documents the agent answers from."""
     conversations_today: int | None = None
     """How many conversations it has had today."""
-    created_at: dt.datetime | None = None
-    updated_at: dt.datetime | None = None
+    created_at: Timestamp | None = None
+    updated_at: Timestamp | None = None
 
 
 class AgentCreate(SnakeModel):
@@ -143,7 +143,7 @@ JsonObject: TypeAlias = dict[str, Any]
 class AppointmentBookedEvent(Model):
     """An agent has booked an appointment."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     agent_id: str | None = Field(default=None, validation_alias="agent_id", serialization_alias="agent_id")
     """The agent that the event is about."""
@@ -176,14 +176,14 @@ class Conversation(SnakeModel):
     ai_handled: bool | None = None
     """Whether the agent answers alone."""
     messages_count: int | None = None
-    started_at: dt.datetime | None = None
-    last_message_at: dt.datetime | None = None
+    started_at: Timestamp | None = None
+    last_message_at: Timestamp | None = None
 
 
 class ConversationCreatedEvent(Model):
     """A conversation has begun."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     agent_id: str | None = Field(default=None, validation_alias="agent_id", serialization_alias="agent_id")
     """The agent that the event is about."""
@@ -205,7 +205,7 @@ class DeleteResult(Model):
 class Delivery(SnakeModel):
     """What any event may carry."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     agent_id: str | None = None
     """The agent that the event is about."""
@@ -233,7 +233,7 @@ EventName: TypeAlias = (
 class HandoffRequestedEvent(Model):
     """A human is asked for."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     agent_id: str | None = Field(default=None, validation_alias="agent_id", serialization_alias="agent_id")
     """The agent that the event is about."""
@@ -248,7 +248,7 @@ class HandoffRequestedEvent(Model):
 class HandoffTriggeredEvent(Model):
     """An agent hands a conversation to a human."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     agent_id: str | None = Field(default=None, validation_alias="agent_id", serialization_alias="agent_id")
     """The agent that the event is about."""
@@ -281,13 +281,13 @@ class KnowledgeDocument(SnakeModel):
     """What kind of document it is."""
     status: str | None = None
     """How far the platform is with it."""
-    created_at: dt.datetime | None = None
+    created_at: Timestamp | None = None
 
 
 class LeadQualifiedEvent(Model):
     """A contact has become a qualified lead."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     agent_id: str | None = Field(default=None, validation_alias="agent_id", serialization_alias="agent_id")
     """The agent that the event is about."""
@@ -324,14 +324,14 @@ class MessageQueued(SnakeModel):
     """How far it has come, `queued` at first."""
     to: str | None = None
     """The contact's number."""
-    queued_at: dt.datetime | None = None
+    queued_at: Timestamp | None = None
     """When the platform took it."""
 
 
 class MessageReceivedEvent(Model):
     """A contact has written."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     agent_id: str | None = Field(default=None, validation_alias="agent_id", serialization_alias="agent_id")
     """The agent that the event is about."""
@@ -373,7 +373,7 @@ class Webhook(SnakeModel):
     """A label for people."""
     active: bool | None = None
     """Whether events are posted."""
-    created_at: dt.datetime | None = None
+    created_at: Timestamp | None = None
 
 
 class WebhookCreate(Model):

@@ -4,13 +4,13 @@
 # ruff: noqa: PYI051 - known values stand beside `str`, so that an editor completes them and new ones are no error
 """What HoverBot receives and answers."""
 
-import datetime as dt
 from typing import Any, Literal, TypeAlias
 
 from pydantic import AliasChoices, Field
 
 from dialogkit._core.codec.models import (
     Model,
+    Timestamp,
 )
 
 __all__ = [
@@ -82,7 +82,7 @@ class Conversation(Model):
     """Where the user writes, such as `web`."""
     external_user_id: str | None = None
     """Your own id of the user."""
-    started_at: dt.datetime | None = None
+    started_at: Timestamp | None = None
     """When the session was opened."""
     metadata: JsonObject | None = None
     """What the session was opened with."""
@@ -91,7 +91,7 @@ class Conversation(Model):
 class ConversationCompletedEvent(Model):
     """A conversation has ended, solved or given up."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     idempotency_key: str | None = Field(
         default=None, validation_alias=AliasChoices("idempotencyKey", "id"), serialization_alias="idempotencyKey"
@@ -127,7 +127,7 @@ class ConversationCreate(Model):
 class ConversationCreatedEvent(Model):
     """A session was opened."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     idempotency_key: str | None = Field(
         default=None, validation_alias=AliasChoices("idempotencyKey", "id"), serialization_alias="idempotencyKey"
@@ -149,7 +149,7 @@ class ConversationCreatedEvent(Model):
     """Name of the event."""
     channel: str | None = None
     """Where the user writes, such as `web`."""
-    started_at: dt.datetime | None = None
+    started_at: Timestamp | None = None
     """When the session was opened."""
 
 
@@ -176,7 +176,7 @@ class Turn(Model):
     role: str | None = None
     """Who wrote, such as `user` or `assistant`."""
     text: str | None = None
-    created_at: dt.datetime | None = None
+    created_at: Timestamp | None = None
 
 
 class ConversationDetail(Model):
@@ -192,7 +192,7 @@ class ConversationDetail(Model):
     """Where the user writes, such as `web`."""
     external_user_id: str | None = None
     """Your own id of the user."""
-    started_at: dt.datetime | None = None
+    started_at: Timestamp | None = None
     """When the session was opened."""
     metadata: JsonObject | None = None
     """What the session was opened with."""
@@ -207,7 +207,7 @@ class ConversationDetail(Model):
 class ConversationEscalatedEvent(Model):
     """A human has taken a conversation over."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     idempotency_key: str | None = Field(
         default=None, validation_alias=AliasChoices("idempotencyKey", "id"), serialization_alias="idempotencyKey"
@@ -232,7 +232,7 @@ class ConversationEscalatedEvent(Model):
 class ConversationFeedbackEvent(Model):
     """A user has rated a conversation or commented on it."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     idempotency_key: str | None = Field(
         default=None, validation_alias=AliasChoices("idempotencyKey", "id"), serialization_alias="idempotencyKey"
@@ -257,7 +257,7 @@ class ConversationFeedbackEvent(Model):
 class Delivery(Model):
     """What any event may carry."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     idempotency_key: str | None = Field(
         default=None, validation_alias=AliasChoices("idempotencyKey", "id"), serialization_alias="idempotencyKey"
@@ -295,7 +295,7 @@ class EscalationCreate(Model):
 class EscalationCreatedEvent(Model):
     """A conversation is to be handed to a human."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     idempotency_key: str | None = Field(
         default=None, validation_alias=AliasChoices("idempotencyKey", "id"), serialization_alias="idempotencyKey"
@@ -328,7 +328,7 @@ class EscalationCreatedEvent(Model):
 class GuardrailTriggeredEvent(Model):
     """A safety or policy rule has stepped in."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     idempotency_key: str | None = Field(
         default=None, validation_alias=AliasChoices("idempotencyKey", "id"), serialization_alias="idempotencyKey"
@@ -382,7 +382,7 @@ class KnowledgeSourceUpsert(Model):
 class LeadQualifiedEvent(Model):
     """A user has become a qualified lead."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     idempotency_key: str | None = Field(
         default=None, validation_alias=AliasChoices("idempotencyKey", "id"), serialization_alias="idempotencyKey"
@@ -425,7 +425,7 @@ class LeadQualifiedEvent(Model):
 class MessageRespondedEvent(Model):
     """The assistant has replied."""
 
-    timestamp: dt.datetime | None = None
+    timestamp: Timestamp | None = None
     """When the event was sent."""
     idempotency_key: str | None = Field(
         default=None, validation_alias=AliasChoices("idempotencyKey", "id"), serialization_alias="idempotencyKey"
