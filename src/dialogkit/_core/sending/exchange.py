@@ -330,7 +330,12 @@ class Exchange:
         strict = settings.strict if self._options.strict is None else self._options.strict
         try:
             return decode(
-                self._operation, content, strict=strict, on_drift=settings.on_drift, request_id=info.request_id
+                self._operation,
+                content,
+                strict=strict,
+                on_drift=settings.on_drift,
+                request_id=info.request_id,
+                headers=info.headers,
             )
         except ResponseValidationError as error:
             # Latin-1 keeps each byte that is no part of a secret.
