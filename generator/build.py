@@ -24,7 +24,7 @@ from generator.model import (
     Union,
 )
 from generator.naming import class_name, has_camel_alias
-from generator.operations import build_operation
+from generator.operations import build_operation, needs_path_model
 from generator.order import definition_order
 from generator.parse import Parsed, ParsedOperation
 from generator.schemas import (
@@ -87,7 +87,7 @@ def _component(parsed: Parsed, usage: Usage, name: str) -> Iterator[Component]:
 
 def _model(parsed: Parsed, usage: Usage, name: str, schema: JsonObject) -> Model:
     document = parsed.document
-    required = {str(prop.name.get_untrusted_value()) for prop in parsed.models[name].required_properties or ()}
+    required = parsed.required[name]
     fields = tuple(
         property_field(document, wire, raw, required=wire in required)
         for wire, raw in merged_properties(document, schema).items()
@@ -136,23 +136,20 @@ def _open_member(document: Document, usage: Usage, union: Union) -> Model:
     )
 
 
+_ARGUMENT_MODELS = {"path": ("Path", "path"), "query": ("Query", "query"), "header": ("Headers", "headers")}
+
+
 def _argument_models(document: Document, parsed: ParsedOperation) -> Iterator[Model]:
-    properties = {
-        "query": (parsed.endpoint.query_parameters, "Query"),
-        "header": (parsed.endpoint.header_parameters, "Headers"),
-    }
-    for place, (found, suffix) in properties.items():
-        if found:
-            required = {str(prop.name.get_untrusted_value()): prop.required for prop in found}
-            fields = tuple(
-                parameter_field(document, raw, required=required[name])
-                for (where, name), raw in parsed.parameters.items()
-                if where == place
-            )
+    for place, (suffix, word) in _ARGUMENT_MODELS.items():
+        found = parsed.parameters_in(place)
+        if found and (place != "path" or needs_path_model(document, parsed)):
+            fields = tuple(parameter_field(document, raw) for raw in found)
+            if place == "path":  # which is filled by Python names
+                fields = tuple(replace(field, wire=field.python) for field in fields)
             names = {field.wire: field.python for field in fields}
             yield Model(
                 name=class_name(parsed.id) + suffix,
-                description=f"What `{parsed.id}` sends in its {'query' if place == 'query' else 'headers'}.",
+                description=f"What `{parsed.id}` sends in its {word}.",
                 fields=fields,
                 base="Arguments",
                 side="request",

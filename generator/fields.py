@@ -27,14 +27,14 @@ def property_field(document: Document, name: str, schema: JsonObject, *, require
     )
 
 
-def parameter_field(document: Document, parameter: JsonObject, *, required: bool) -> Field:
+def parameter_field(document: Document, parameter: JsonObject) -> Field:
     """Make a field of a parameter."""
     schema = as_object(parameter.get("schema"))
     return Field(
         wire=str(parameter["name"]),
         python=str(parameter.get("x-python-name", python_name(str(parameter["name"])))),
         type=type_of(schema),
-        required=required,
+        required=parameter.get("required") is True,
         description=str(parameter.get("description", "")),
         schema=document.deref(schema) | schema,
         comma_separated=parameter.get("in") == "query" and parameter.get("explode") is False,

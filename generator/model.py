@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -151,6 +152,7 @@ class Operation:
     id: str
     method: str
     path: str
+    """The template as the platform writes it."""
     tag: str
     summary: str
     description: str
@@ -160,6 +162,8 @@ class Operation:
     result_remark: str
     body: Named | None
     encoding: Literal["json", "form", "multipart"]
+    path_model: str | None
+    """What checks the path's arguments, unless they are plain strings."""
     query_model: str | None
     header_model: str | None
     retry: Literal["safe", "idempotent", "never-after-sent"]
@@ -167,10 +171,18 @@ class Operation:
     items: str | None
     single_as_list: bool
     authenticated: bool
+    account: tuple[str, str] | None
+    """The place and the name of the argument that says which account a call is about."""
     scopes: tuple[str, ...]
     errors: tuple[tuple[int, str], ...]
     source: str | None
     deprecated: bool
+
+    @property
+    def template(self) -> str:
+        """The path's template in Python names."""
+        names = {argument.field.wire: argument.field.python for argument in self.arguments_in("path")}
+        return re.sub(r"\{([^{}]*)\}", lambda found: f"{{{names[found[1]]}}}", self.path)
 
     @property
     def files(self) -> tuple[str, ...]:

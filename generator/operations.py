@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal, cast
+from typing import Literal
 
 from openapi_python_client.parser.bodies import Body
 
@@ -42,12 +42,13 @@ class _Builder:
         self.body: Body | None = parsed.endpoint.bodies[0] if parsed.endpoint.bodies else None
 
     def build(self) -> Operation:
-        raw, endpoint = self.raw, self.parsed.endpoint
+        raw = self.raw
         result, answer = self._result()
         security = as_list(raw.get("security", self.document.data.get("security", [])))
         _, response = success(self.document, raw)
         scopes = [scope for entry in security for granted in as_object(entry).values() for scope in granted]
         stem = class_name(self.parsed.id)
+        arguments = tuple(self._arguments())
         return Operation(
             id=self.parsed.id,
             method=self.parsed.method,
@@ -55,19 +56,21 @@ class _Builder:
             tag=str(raw["tags"][0]),
             summary=str(raw["summary"]),
             description=str(raw.get("description", "")),
-            arguments=tuple(self._arguments()),
+            arguments=arguments,
             result=result,
             answer=answer,
             result_remark=str(response.get("description", "")),
             body=self._body(stem) if self.body else None,
             encoding=self._encoding(),
-            query_model=f"{stem}Query" if endpoint.query_parameters else None,
-            header_model=f"{stem}Headers" if endpoint.header_parameters else None,
+            path_model=f"{stem}Path" if needs_path_model(self.document, self.parsed) else None,
+            query_model=f"{stem}Query" if self.parsed.parameters_in("query") else None,
+            header_model=f"{stem}Headers" if self.parsed.parameters_in("header") else None,
             retry=raw.get("x-retry", _DEFAULT_RETRY.get(self.parsed.method, "never-after-sent")),
             unwrap=raw.get("x-unwrap"),
             items=raw.get("x-items"),
             single_as_list=raw.get("x-single-as-list") is True,
             authenticated=bool(security),
+            account=self._account(arguments),
             scopes=tuple(dict.fromkeys(scopes)),
             errors=tuple(self._errors()),
             source=self._source(),
@@ -81,20 +84,11 @@ class _Builder:
         yield from (argument for argument in found if argument.field.from_client)
 
     def _parameters(self) -> Iterator[Argument]:
-        endpoint = self.parsed.endpoint
-        by_place = (
-            ("path", endpoint.path_parameters),
-            ("query", endpoint.query_parameters),
-            ("header", endpoint.header_parameters),
-        )
-        for place, properties in by_place:
-            required = {str(prop.name.get_untrusted_value()): prop.required for prop in properties}
-            names = [name for where, name in self.parsed.parameters if where == place]
-            for name in required if place == "path" else names:
-                raw = self.parsed.parameters[place, name]
-                field = parameter_field(self.document, raw, required=required[name])
-                where = cast(Literal["path", "query", "header"], place)
-                yield Argument(field=field, place=where, positional=place == "path" and not field.from_client)
+        places: tuple[Literal["path", "query", "header"], ...] = ("path", "query", "header")
+        for place in places:
+            for raw in self.parsed.parameters_in(place):
+                field = parameter_field(self.document, raw)
+                yield Argument(field=field, place=place, positional=place == "path" and not field.from_client)
 
     def _body_schema(self) -> JsonObject:
         media = as_object(self.document.deref(self.raw["requestBody"])["content"])
@@ -149,10 +143,29 @@ class _Builder:
             if status[0] in "45" and status.isdigit():
                 yield int(status), str(self.document.deref(response).get("description", ""))
 
+    def _account(self, arguments: tuple[Argument, ...]) -> tuple[str, str] | None:
+        name = as_object(self.document.data.get("info")).get("x-account")
+        named = (each for each in arguments if each.field.python == name and each.place != "header")
+        return next(((each.place, each.field.python) for each in named), None)
+
     def _source(self) -> str | None:
         known = as_object(as_object(self.document.data.get("info")).get("x-sources"))
         key = self.raw.get("x-source")
         return None if key is None else str(known.get(key, key))
+
+
+def needs_path_model(document: Document, parsed: ParsedOperation) -> bool:
+    """Say whether something must check what stands in the path: plain strings, as ids are, need nothing."""
+    return not all(_is_text(document, parameter_field(document, raw).type) for raw in parsed.parameters_in("path"))
+
+
+def _is_text(document: Document, kind: Type) -> bool:
+    if not isinstance(kind, Named):
+        return kind == Plain("str")
+    schema = as_object(document.schemas[kind.name])
+    if component_kind(schema) == "enum":
+        return schema.get("type") == "string"
+    return _is_text(document, type_of(schema))
 
 
 def _union_arguments(document: Document, name: str, schema: JsonObject) -> Iterator[Field]:

@@ -17,9 +17,9 @@ from openapi_python_client.parser.errors import GeneratorError
 from openapi_python_client.parser.openapi import Endpoint, GeneratorData
 from openapi_python_client.parser.properties import Class, ModelProperty
 
-from generator.document import Document, Finding, JsonObject, as_list, as_object, pointer
-from generator.normalise import normalise
-from generator.schemas import METHODS, component_kind
+from generator.document import Document, Finding, JsonObject, as_object, pointer
+from generator.normalise import Normalised, normalise
+from generator.schemas import METHODS, component_kind, parameters_of
 
 _OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-fA-F]+>")
 _OPERATION = re.compile(r"parsing ([A-Z]+) (\S+) within")
@@ -38,6 +38,13 @@ class ParsedOperation:
     parameters: dict[tuple[str, str], JsonObject]
     """The parameters of the operation and its path item, by place and name."""
 
+    def parameters_in(self, place: str) -> list[JsonObject]:
+        """The parameters in one place; those of the path in its order."""
+        found = {name: raw for (where, name), raw in self.parameters.items() if where == place}
+        if place != "path":
+            return list(found.values())
+        return [found[name] for name in re.findall(r"\{([^{}]*)\}", self.path)]
+
     @property
     def id(self) -> str:
         """The operation's id in the document."""
@@ -51,8 +58,8 @@ class Parsed:
     document: Document
     operations: tuple[ParsedOperation, ...]
     """In the document's order."""
-    models: dict[str, ModelProperty]
-    """The objects, by the name of their component."""
+    required: dict[str, frozenset[str]]
+    """The required properties of objects, by the name of their component."""
 
 
 def parse(document: Document) -> tuple[Parsed | None, list[Finding]]:
@@ -65,61 +72,57 @@ def parse(document: Document) -> tuple[Parsed | None, list[Finding]]:
         overwrite=False,
         output_path=None,
     )
-    data = GeneratorData.from_dict(normalise(document), config=config)
+    handed = normalise(document)
+    data = GeneratorData.from_dict(handed.data, config=config)
     if isinstance(data, GeneratorError):
-        return None, [_finding(data)]
+        return None, [_finding(data, handed)]
     errors = [*data.errors]
     for collection in data.endpoint_collections_by_tag.values():
         errors.extend(collection.parse_errors)
     if errors:
-        return None, sorted({_finding(error) for error in errors})
+        return None, sorted({_finding(error, handed) for error in errors})
     endpoints = {str(e.name): e for tag in data.endpoint_collections_by_tag.values() for e in tag.endpoints}
     models = {str(model.class_info.name): model for model in data.models}
+    wires = {name: wire for wire, name in handed.properties.items()}
     return Parsed(
         document=document,
-        operations=tuple(_operations(document, endpoints)),
-        models={
-            name: models[str(Class.from_string(string=name, config=config).name)]
+        operations=tuple(_operations(document, handed, endpoints)),
+        required={
+            name: frozenset(wires[each] for each in _required(models[_class_name(name, config)]))
             for name, schema in document.schemas.items()
             if component_kind(schema) == "model"
         },
     ), []
 
 
-def raw_operations(document: Document) -> Iterator[tuple[str, str, JsonObject, JsonObject]]:
-    """Path, method, path item and operation, in the document's order."""
-    for path, item in as_object(document.data.get("paths")).items():
-        for method, operation in as_object(item).items():
-            if method in METHODS:
-                yield path, method, as_object(item), as_object(operation)
+def _class_name(component: str, config: Config) -> str:
+    return str(Class.from_string(string=component, config=config).name)
 
 
-def parameters_of(document: Document, item: JsonObject, operation: JsonObject) -> dict[tuple[str, str], JsonObject]:
-    """The parameters of an operation and of its path item, by place and name; references are resolved."""
-    found: dict[tuple[str, str], JsonObject] = {}
-    for holder in (item, operation):
-        for entry in as_list(holder.get("parameters")):
-            parameter = document.deref(entry)
-            found[str(parameter.get("in")), str(parameter.get("name"))] = parameter
-    return found
+def _required(model: ModelProperty) -> Iterator[str]:
+    return (str(prop.name.get_untrusted_value()) for prop in model.required_properties or ())
 
 
-def _operations(document: Document, endpoints: dict[str, Endpoint]) -> Iterator[ParsedOperation]:
-    for path, method, item, operation in raw_operations(document):
-        yield ParsedOperation(
-            endpoint=endpoints[str(operation["operationId"])],
-            path=path,
-            method=method.upper(),
-            raw=operation,
-            parameters=parameters_of(document, item, operation),
-        )
+def _operations(document: Document, handed: Normalised, endpoints: dict[str, Endpoint]) -> Iterator[ParsedOperation]:
+    names = {place: name for name, place in handed.operations.items()}
+    for path, raw_item in as_object(document.data.get("paths")).items():
+        item = document.deref(raw_item)
+        for method in (key for key in item if key in METHODS):
+            operation = as_object(item[method])
+            yield ParsedOperation(
+                endpoint=endpoints[names[path, method]],
+                path=path,
+                method=method.upper(),
+                raw=operation,
+                parameters=parameters_of(document, item, operation),
+            )
 
 
-def _finding(error: GeneratorError) -> Finding:
+def _finding(error: GeneratorError, handed: Normalised) -> Finding:
     text = f"{error.header} {error.detail or ''}"
     place = ""
     if match := _OPERATION.search(text):
-        place = pointer("paths", match[2], match[1].lower())
+        place = pointer("paths", handed.paths.get(match[2], match[2]), match[1].lower())
     elif match := _SCHEMA.search(text) or _REMOVED.search(text):
         place = match[1]
     detail = " ".join(_OBJECT.sub("", error.detail or error.header).split())

@@ -156,13 +156,15 @@ def _annotation(argument: Argument, signatures: Signatures) -> str:
 def _operation_arguments(operation: Operation) -> Iterator[tuple[str, str]]:
     yield "id", literal(operation.id)
     yield "method", literal(operation.method)
-    yield "path", literal(operation.path)
+    yield "path", literal(operation.template)
     yield "retry", literal(operation.retry)
     yield "tag", literal(operation.tag)
     if operation.answer != "json":
         yield "answer", literal(operation.answer)
     elif operation.result is not None:
         yield "result", f"lambda: {as_result(operation.result)}"
+    if operation.path_model:
+        yield "path_arguments", f"lambda: models.{operation.path_model}"
     if operation.query_model:
         yield "query", f"lambda: models.{operation.query_model}"
     if operation.header_model:
@@ -178,6 +180,8 @@ def _special_arguments(operation: Operation) -> Iterator[tuple[str, str]]:
     filled = [argument for argument in operation.arguments if argument.field.from_client]
     if operation.files:
         yield "files", f"({', '.join(literal(name) for name in operation.files)},)"
+    if operation.account:
+        yield "account", f"({', '.join(map(literal, operation.account))})"
     if filled:
         places = ", ".join(f"{literal(argument.field.python)}: {literal(argument.place)}" for argument in filled)
         yield "from_client", f"{{{places}}}"

@@ -10,6 +10,8 @@ from generator.document import Document, JsonObject, as_list, as_object, is_list
 from generator.model import ANY, NONE, Constant, Kind, ListOf, MapOf, Named, OneOf, Plain, Side, Type
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+NO_SCHEMAS = ("example", "examples", "default", "enum", "const")
+"""Keys whose values are data, whatever they look like."""
 SCHEMA_PREFIX = "#/components/schemas/"
 
 _LIMITS = {
@@ -123,11 +125,33 @@ def references(value: Any) -> Iterator[str]:
         if isinstance(value.get("$ref"), str):
             yield value["$ref"]
         for key, inner in value.items():
-            if key not in ("example", "examples", "default", "enum", "const"):
+            if key not in NO_SCHEMAS:
                 yield from references(inner)
     elif is_list(value):
         for inner in value:
             yield from references(inner)
+
+
+def reachable(document: Document, value: Any) -> set[str]:
+    """Every reference that a part of the document leads to, directly or by way of others."""
+    found: set[str] = set()
+    waiting = [*references(value)]
+    while waiting:
+        reference = waiting.pop()
+        if reference not in found:
+            found.add(reference)
+            waiting.extend(references(document.resolve(reference)))
+    return found
+
+
+def parameters_of(document: Document, item: JsonObject, operation: JsonObject) -> dict[tuple[str, str], JsonObject]:
+    """The parameters of an operation and of its path item, by place and name; references are resolved."""
+    found: dict[tuple[str, str], JsonObject] = {}
+    for holder in (item, operation):
+        for entry in as_list(holder.get("parameters")):
+            parameter = document.deref(entry)
+            found[str(parameter.get("in")), str(parameter.get("name"))] = parameter
+    return found
 
 
 def success(document: Document, operation: JsonObject) -> tuple[str, JsonObject]:

@@ -62,7 +62,7 @@ def check_components(document: Document) -> Iterator[Finding]:
 
 def _derived(document: Document) -> Iterator[tuple[str, str]]:
     for place in operations(document):
-        for suffix in ("Query", "Headers", "Body"):
+        for suffix in ("Path", "Query", "Headers", "Body"):
             yield class_name(place.id) + suffix, f"the operation `{place.id}`"
     for name, schema in document.schemas.items():
         if component_kind(as_object(schema)) == "union":

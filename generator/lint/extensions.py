@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from generator.document import Document, Finding, JsonObject, as_list, as_object, is_list, is_object, pointer
+from generator.lint.names import arguments
 from generator.lint.walk import OperationPlace, operations, parameters, schemas
 from generator.naming import is_python_name, python_name
-from generator.parse import parameters_of
-from generator.schemas import merged_properties, success, unwrapped_schema, usage_of
+from generator.schemas import NO_SCHEMAS, merged_properties, parameters_of, success, unwrapped_schema, usage_of
 
 
 def _is_groups(value: Any) -> bool:
@@ -43,6 +43,7 @@ _OPERATION: dict[str, Callable[[Any], bool]] = {
 _COMPONENT = {**_GROUPS, "x-read-as": lambda value: value in ("date-time", "date")}
 _WEBHOOK = {"x-source": _OPERATION["x-source"]}
 _INFO: dict[str, Callable[[Any], bool]] = {
+    "x-account": lambda value: isinstance(value, str) and is_python_name(value),
     "x-sources": lambda value: is_object(value) and all(isinstance(name, str) for name in value.values()),
     "x-client-headers": lambda value: is_list(value) and all(isinstance(name, str) for name in value),
 }
@@ -67,6 +68,7 @@ def check_extensions(document: Document) -> Iterator[Finding]:
         if not place.webhook:
             yield from _result(document, place)
             yield from _query_groups(document, place)
+    yield from _account(document)
     yield from _names(document)
     yield from _schema_groups(document)
     yield from _other_names(document)
@@ -86,7 +88,7 @@ def _unknown(value: Any, place: str, known: dict[str, dict[str, Callable[[Any], 
                     yield Finding(here, f"`{key}` is not known here; openapi/README.md lists the keys.")
                 elif not check(inner):
                     yield Finding(here, f"`{key}` cannot be {inner!r}; openapi/README.md says what it takes.")
-            elif key not in ("example", "examples", "default", "enum", "const"):
+            elif key not in NO_SCHEMAS:
                 yield from _unknown(inner, here, known)
 
 
@@ -115,6 +117,13 @@ def _result(document: Document, place: OperationPlace) -> Iterator[Finding]:
             yield Finding(f"{place.pointer}/x-items", f"The result has no array `{items}`.")
     if "x-single-as-list" in operation and result.get("type") != "array":
         yield Finding(f"{place.pointer}/x-single-as-list", "The result is no array.")
+
+
+def _account(document: Document) -> Iterator[Finding]:
+    account = as_object(document.data.get("info")).get("x-account")
+    named = [each for place in operations(document) if not place.webhook for each in arguments(document, place)]
+    if isinstance(account, str) and account not in [name for _, name, _ in named]:
+        yield Finding("/info/x-account", f"No operation has an argument `{account}`.")
 
 
 def _query_groups(document: Document, place: OperationPlace) -> Iterator[Finding]:

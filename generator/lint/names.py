@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from generator.document import Document, Finding, as_object, pointer
 from generator.lint.walk import OperationPlace, operations
 from generator.naming import RESERVED_ARGUMENTS, is_python_name, python_name
-from generator.parse import parameters_of
-from generator.schemas import component_kind, merged_properties
+from generator.schemas import component_kind, merged_properties, parameters_of
 
 
 def check_names(document: Document) -> Iterator[Finding]:
@@ -43,12 +42,17 @@ def _collisions(named: list[tuple[str, str, str]], owner: str) -> Iterator[Findi
         seen.setdefault(name, wire)
 
 
-def _arguments(document: Document, place: OperationPlace) -> Iterator[Finding]:
+def arguments(document: Document, place: OperationPlace) -> list[tuple[str, str, str]]:
+    """The arguments of an operation: each one's name on the wire and in Python, and where it is declared."""
     named = [
         (wire, _name(wire, parameter), place.pointer)
         for (_, wire), parameter in parameters_of(document, place.item, place.operation).items()
     ]
-    named += [(wire, name, place.pointer) for wire, name in _body_arguments(document, place).items()]
+    return named + [(wire, name, place.pointer) for wire, name in _body_arguments(document, place).items()]
+
+
+def _arguments(document: Document, place: OperationPlace) -> Iterator[Finding]:
+    named = arguments(document, place)
     for wire, name, inner in named:
         if name in RESERVED_ARGUMENTS:
             yield Finding(inner, f"`{wire}` would be the argument `{name}`, which every function has for itself.")

@@ -6,9 +6,10 @@ import keyword
 import re
 from collections.abc import Iterator, Mapping
 
-from generator.document import Document, Finding, as_list, as_object, is_object, pointer
-from generator.lint.walk import OperationPlace, operations
-from generator.schemas import component_kind
+from generator.document import Document, Finding, JsonObject, as_list, as_object, is_object, pointer
+from generator.lint.forms import SCALARS, forms, item_forms
+from generator.lint.walk import OperationPlace, operations, schemas
+from generator.schemas import component_kind, merged_properties, reachable
 
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _SUMMARY_LENGTH = 88
@@ -30,6 +31,7 @@ def check_operations(document: Document) -> Iterator[Finding]:
         yield from _body(document, place)
         if not place.webhook:
             yield from _success(document, place)
+    yield from _bytes_in_json(document)
 
 
 def _id(place: OperationPlace, seen: dict[str, str]) -> Iterator[Finding]:
@@ -106,3 +108,27 @@ def _body(document: Document, place: OperationPlace) -> Iterator[Finding]:
             yield Finding(f"{here}/schema", "An event is a named object; refer to its component.")
         elif name != "application/json" and component_kind(document.deref(schema)) != "model":
             yield Finding(f"{here}/schema", "The body of a form is an object with properties.")
+        elif name != "application/json":
+            yield from _form_body(document, f"{here}/schema", schema, name)
+
+
+def _bytes_in_json(document: Document) -> Iterator[Finding]:
+    sent: set[str] = set()
+    for place in operations(document):
+        body = document.deref(place.operation.get("requestBody"))
+        if "application/json" in as_object(body.get("content")):
+            sent |= reachable(document, place.operation["requestBody"]) | {f"#{place.pointer}/requestBody"}
+    for schema in schemas(document):
+        here = schema.pointer
+        if as_object(schema.schema).get("format") == "binary" and any(
+            f"#{here}/".startswith(f"{each}/") for each in sent
+        ):
+            yield Finding(here, "Bytes cannot be sent as JSON; a body that holds files is `multipart/form-data`.")
+
+
+def _form_body(document: Document, place: str, schema: JsonObject, name: str) -> Iterator[Finding]:
+    allowed = {*SCALARS, "null", *(["file"] if name == "multipart/form-data" else [])}
+    for wire, property_ in merged_properties(document, document.deref(schema)).items():
+        found = forms(document, property_) - {"array"} | item_forms(document, property_)
+        if not found <= allowed:
+            yield Finding(place, f"The property `{wire}` has no agreed form in `{name}`: neither one text nor several.")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from generator.document import Document, Finding, as_list, as_object, is_object, pointer
+from generator.document import Document, Finding, JsonObject, as_list, as_object, is_object, pointer
+from generator.lint.forms import SCALARS, forms, item_forms
 from generator.lint.walk import OperationPlace, operations, parameters
-from generator.parse import parameters_of
+from generator.schemas import parameters_of
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NEVER_DECLARED = {"accept", "authorization", "content-type"}
@@ -35,17 +36,27 @@ def _parameter(document: Document, place: str, parameter: dict[str, object]) -> 
     if not is_object(schema):
         yield Finding(place, "A parameter needs a `schema`.")
         return
-    kind = document.deref(schema).get("type")
-    if parameter.get("in") == "path" and kind not in ("string", "integer"):
-        yield Finding(f"{place}/schema", "A path parameter is a string or an integer.")
     if parameter.get("in") == "path" and parameter.get("required") is not True:
         yield Finding(place, "A path parameter is always `required: true`.")
-    if parameter.get("in") in ("path", "header") and kind in ("array", "object"):
-        yield Finding(f"{place}/schema", "Lists and objects have no agreed form in a path or a header.")
-    if parameter.get("in") == "query" and kind == "object":
-        yield Finding(f"{place}/schema", "An object has no agreed form in a query; declare its parts.")
-    if kind == "array" and "explode" not in parameter:
+    yield from _form(document, place, str(parameter.get("in")), schema)
+    if "array" in forms(document, schema) and "explode" not in parameter:
         yield Finding(place, "Say with `explode` whether a list repeats its key (true) or is joined by commas (false).")
+
+
+def _form(document: Document, place: str, where: str, schema: JsonObject) -> Iterator[Finding]:
+    """What the runtime can write as text in that place, and nothing else."""
+    found = forms(document, schema)
+    inner = f"{place}/schema"
+    if where == "path" and not found <= SCALARS:
+        yield Finding(inner, "A path parameter is a string, a number or a boolean.")
+    if where in ("path", "header") and found & {"array", "object"}:
+        yield Finding(inner, "Lists and objects have no agreed form in a path or a header.")
+    if where == "query" and "object" in found:
+        yield Finding(inner, "An object has no agreed form in a query; declare its parts.")
+    if where == "query" and not item_forms(document, schema) <= SCALARS:
+        yield Finding(inner, "A list in a query holds strings, numbers or booleans.")
+    if where != "path" and found & {"file", "any"}:
+        yield Finding(inner, "A parameter says of what type it is, and that is not bytes.")
 
 
 def _header(place: str, name: str, filled: set[str]) -> Iterator[Finding]:

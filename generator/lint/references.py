@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from generator.document import Document, Finding, as_object, is_list, is_object, pointer
-from generator.schemas import references
+from generator.schemas import NO_SCHEMAS, reachable
 
 _BESIDE_REFERENCE = {"$ref", "description", "summary", "default", "deprecated", "x-python-name", "x-from-client"}
-_NO_SCHEMAS = ("example", "examples", "default", "enum", "const")
 
 
 def check_references(document: Document) -> Iterator[Finding]:
@@ -25,7 +24,7 @@ def _dangling(document: Document, value: Any, place: str) -> Iterator[Finding]:
         elif "$ref" in value and not place.endswith("/properties"):
             yield Finding(place, "A `$ref` is a text that names a place in this document.")
         for key, inner in value.items():
-            if key not in _NO_SCHEMAS:
+            if key not in NO_SCHEMAS:
                 yield from _dangling(document, inner, place + pointer(key))
     elif is_list(value):
         for number, inner in enumerate(value):
@@ -43,13 +42,7 @@ def _reference(document: Document, holder: dict[str, Any], place: str) -> Iterat
 
 
 def _unused(document: Document) -> Iterator[Finding]:
-    reached: set[str] = set()
-    waiting = [*references(document.data.get("paths")), *references(document.data.get("webhooks"))]
-    while waiting:
-        reference = waiting.pop()
-        if reference not in reached:
-            reached.add(reference)
-            waiting.extend(references(document.resolve(reference)))
+    reached = reachable(document, [document.data.get("paths"), document.data.get("webhooks")])
     for section, entries in as_object(document.data.get("components")).items():
         if section == "securitySchemes":
             continue

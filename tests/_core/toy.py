@@ -60,7 +60,7 @@ class ThingPage(Model):
 
 
 GET_THING: Operation[Thing] = Operation(
-    id="get_thing", method="GET", path="/things/{thingId}", retry="safe", result=lambda: Thing
+    id="get_thing", method="GET", path="/things/{thing_id}", retry="safe", result=lambda: Thing
 )
 LIST_THINGS: Operation[ThingPage] = Operation(
     id="list_things",
@@ -70,6 +70,7 @@ LIST_THINGS: Operation[ThingPage] = Operation(
     query=lambda: ListThingsQuery,
     result=lambda: ThingPage,
     items="things",
+    account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
 )
@@ -80,15 +81,17 @@ CREATE_THING: Operation[Thing] = Operation(
     retry="never-after-sent",
     body=lambda: ThingCreate,
     result=lambda: Thing,
+    account=("body", "location_id"),
     from_client={"location_id": "body"},
 )
 PUT_THING: Operation[None] = Operation(
     id="put_thing",
     method="PUT",
-    path="/locations/{locationId}/things/{id}",
+    path="/locations/{location_id}/things/{id}",
     retry="idempotent",
     answer="none",
     body=lambda: ThingCreate,
+    account=("path", "location_id"),
     from_client={"location_id": "path"},
 )
 UPLOAD_THING: Operation[Thing] = Operation(
@@ -102,7 +105,7 @@ UPLOAD_THING: Operation[Thing] = Operation(
     result=lambda: Thing,
 )
 GET_PICTURE: Operation[ByteStream] = Operation(
-    id="get_picture", method="GET", path="/things/{thingId}/picture", retry="safe", answer="bytes"
+    id="get_picture", method="GET", path="/things/{thing_id}/picture", retry="safe", answer="bytes"
 )
 
 
@@ -179,6 +182,7 @@ class Toy(BaseClient[ToyOptions]):
             api_key_env="TOY_API_KEY",
             limits=(RateLimit(60, per=60), RateLimit(10, per=1)),
             defaults={"location_id": location},
+            account="location_id",
             version_header="Version",
             version="2021-07-28",
         )

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from dialogkit._core.http.messages import Answer, Request
 from dialogkit._core.http.over_httpx import HttpxAnswer, origin_and_target
 from dialogkit._core.http.pool import Connection
+from dialogkit._core.http.transport import Answer, Request
 
 PATIENCE = 20.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -64,6 +65,11 @@ def operations(vendor: str) -> Iterator[tuple[str, str, str]]:
     for path, item in document(vendor)["paths"].items():
         for method in item.keys() & set(METHODS):
             yield item[method]["operationId"], method.upper(), path
+
+
+def shape(path: str) -> str:
+    """Return a path's template without the names in it: documents and code have names of their own."""
+    return re.sub(r"\{[^{}]*\}", "{}", path)
 
 
 def constants(vendor: str) -> Iterator[Operation[Any]]:

@@ -25,8 +25,10 @@ T_co = TypeVar("T_co", covariant=True)
 RetrySafety: TypeAlias = Literal["safe", "idempotent", "never-after-sent"]
 """`safe`: changes nothing. `idempotent`: twice is the same as once. `never-after-sent`: twice may be twice."""
 
+Place: TypeAlias = Literal["path", "query", "body"]
+"""Where an argument is put."""
 BodyEncoding: TypeAlias = Literal["json", "form", "multipart"]
-Answer: TypeAlias = Literal["json", "text", "bytes", "none", "raw"]
+AnswerKind: TypeAlias = Literal["json", "text", "bytes", "none", "raw"]
 Progress: TypeAlias = Callable[[int, "int | None"], object]
 """Called as bytes move, with the bytes so far and the total if it is known."""
 
@@ -59,12 +61,14 @@ class Operation(Generic[T_co]):
     """The operation's id in the document, which is the generated function's name."""
     method: str
     path: str
-    """The path's template, for example `/conversations/{conversationId}`; its slashes are kept exactly."""
+    """The path's template in Python names, `/conversations/{conversation_id}`; its slashes are kept exactly."""
     retry: RetrySafety
     tag: str = ""
-    answer: Answer = "json"
+    answer: AnswerKind = "json"
     result: Callable[[], Any] | None = None
     """The type of the result, for `answer="json"`."""
+    path_arguments: Callable[[], Any] | None = None
+    """The model that validates and encodes what stands in the path, unless it is plain strings."""
     query: Callable[[], Any] | None = None
     """The model that validates and encodes the query parameters."""
     headers: Callable[[], Any] | None = None
@@ -74,7 +78,9 @@ class Operation(Generic[T_co]):
     encoding: BodyEncoding = "json"
     files: tuple[str, ...] = ()
     """Arguments of a multipart body that are files."""
-    from_client: Mapping[str, Literal["path", "query", "body"]] = field(default_factory=dict[str, Any])
+    account: tuple[Place, str] | None = None
+    """Where the argument is that names the account which a call is about, and what it is called."""
+    from_client: Mapping[str, Place] = field(default_factory=dict[str, Any])
     """Arguments that the client fills in when the caller leaves them out, and where each belongs."""
     required_from_client: frozenset[str] = frozenset()
     """Those of `from_client` without which the call cannot be made."""
@@ -90,6 +96,11 @@ class Operation(Generic[T_co]):
     def result_adapter(self) -> pydantic.TypeAdapter[Any]:
         """Validates and decodes the result."""
         return pydantic.TypeAdapter(self.result() if self.result is not None else Any)
+
+    @cached_property
+    def path_adapter(self) -> pydantic.TypeAdapter[Any] | None:
+        """Validates and encodes what stands in the path."""
+        return None if self.path_arguments is None else pydantic.TypeAdapter(self.path_arguments())
 
     @cached_property
     def query_adapter(self) -> pydantic.TypeAdapter[Any] | None:

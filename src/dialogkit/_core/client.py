@@ -23,6 +23,7 @@ A platform's facade says what is particular about it, and binds the generated fu
                 limits=(RateLimit(60, per=60), RateLimit(10, per=1)),
                 defaults={"location_id": Default(keyword="location_id", env="TOY_LOCATION_ID",
                                                  value=options.get("location_id"))},
+                account="location_id",
             )
 
         @cached_property
@@ -50,6 +51,7 @@ from dialogkit._core.call import OMIT, Call, Caller, CallOptions, RetrySafety
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.events import DriftHandler, RateLimitHook, RequestHook, ResponseHook, RetryHook
 from dialogkit._core.files.downloads import Download
+from dialogkit._core.http.transport import AsyncClient, Transport
 from dialogkit._core.http.urls import check_url
 from dialogkit._core.limits.memory import MemoryRateLimiter
 from dialogkit._core.limits.terms import RateLimit, RateLimiter
@@ -105,8 +107,9 @@ class ClientOptions(TypedDict, total=False):
     """Called before each pause between two attempts."""
     on_rate_limit: RateLimitHook | None
     """Called when the limiter made a call wait, or the platform answered 429."""
-    http_client: httpx.AsyncClient | None
-    """Sends the requests, in place of a connection pool of the client's own. It stays yours to close."""
+    http_client: httpx.AsyncClient | AsyncClient | Transport | None
+    """Sends the requests, in place of a connection pool of the client's own: an `httpx.AsyncClient`, an
+    `httpx2.AsyncClient`, or a `dialogkit.transport.Transport`. It stays yours to close."""
     on_drift: DriftHandler | None
     """Told where an answer differs from the document; warnings of the logger `dialogkit` unless given."""
     strict: bool
@@ -368,10 +371,10 @@ class Namespace:
         return f"<{type(self).__name__} of {self._client!r}>"
 
 
-def _connecting(given: httpx.AsyncClient | None) -> Callable[[], pool.Connection]:
+def _connecting(given: AsyncClient | Transport | None) -> Callable[[], pool.Connection]:
     """Return what gives the connection of a client and its views, which is made when it is first asked for.
 
-    A client that the user gave is looked at now.
+    What the user gave is looked at now.
     """
     connect = cache(lambda: pool.Connection(given))
     if given is not None:

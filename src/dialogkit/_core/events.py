@@ -23,7 +23,7 @@ class RequestEvent:
     """The operation's id, for example `send_message`."""
     method: str
     path: str
-    """The path's template, for example `/conversations/{conversationId}`."""
+    """The path's template, for example `/conversations/{conversation_id}`."""
     location_id: str | None
     """The location that the call concerns, where the platform has locations."""
     attempt: int

@@ -94,6 +94,7 @@ class HoopAI(BaseClient[HoopAIOptions]):
                     keyword="location_id", env="HOOPAI_LOCATION_ID", value=options.get("location_id")
                 )
             },
+            account="location_id",
             version_header="Version",
             version=options.get("api_version", API_VERSION),
         )

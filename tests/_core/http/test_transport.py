@@ -16,8 +16,8 @@ import pytest
 import respx
 
 from dialogkit._core.errors import ConfigurationError
-from dialogkit._core.http.messages import Request
 from dialogkit._core.http.pool import Connection, TransportFailure
+from dialogkit._core.http.transport import Request
 from tests.support.backends import BACKENDS, on_every_backend
 from tests.support.messages import PATIENCE, fetch, once, request_of
 from tests.support.servers import Behaviour, Exchange, Server, answer, echo, raw, then_stall

@@ -16,24 +16,12 @@ import trio
 from dialogkit._core.http.pool import Connection
 from tests.support.backends import on_every_backend
 from tests.support.messages import request_of
+from tests.support.pools import kept_connections
 from tests.support.servers import Behaviour, Exchange, Server, answer, deaf, then_stall
 
 CALLS = 500
 PATIENCE = 20.0
 BIG = b"." * 30_000_000
-
-
-def check_pool(connection: Connection) -> int:
-    """Check that no connection is lost, and return how many the pool keeps."""
-    transport: Any = getattr(connection._client, "_transport")  # noqa: B009 - no name that type checkers know
-    if hasattr(transport, "_session"):
-        connector = transport._session.connector
-        assert not connector._acquired
-        return sum(map(len, connector._conns.values()))
-    pool = transport._transport._pool
-    assert not pool._requests
-    assert all(each.is_idle() for each in pool.connections), pool.connections
-    return len(pool.connections)
 
 
 async def hesitate(exchange: Exchange) -> bool:
@@ -68,7 +56,7 @@ async def test_a_storm_of_cancellations(seed: int) -> None:
                     tasks.start_soon(call, server.url, patience)
         assert 0 < answered < CALLS
 
-        kept = check_pool(connection)
+        kept = kept_connections(connection)
         await server.until(lambda: server.open_connections <= kept)
         server.behaviours = (answer(b"still here"),)
         for _ in range(3):
@@ -97,7 +85,7 @@ async def test_cancellation_is_prompt(scheme: str, behaviour: Behaviour | None) 
             tasks.start_soon(cancel)
             await connection.read(await connection.send(request, timeout=math.inf))
     assert scope.cancelled_caught
-    assert check_pool(connection) == 0
+    assert kept_connections(connection) == 0
     await connection.aclose()
 
 
@@ -182,8 +170,8 @@ def test_cancelled_at_every_step(backend: str, encrypted: bool, warm: bool, serv
             await call()
         cancelled = CancelledAt(step, call)
         await (cancelled.under_asyncio() if backend == "asyncio" else cancelled.under_trio())
-        if connection._client is not None and (warm or step > 1):
-            kept = check_pool(connection)
+        if connection._own is not None and (warm or step > 1):
+            kept = kept_connections(connection)
             await server.until(lambda: server.open_connections <= kept)
         assert len(await call()) == 100_000
         await connection.aclose()

@@ -15,8 +15,9 @@ import pytest
 import respx
 
 from dialogkit._core.http import over_aiohttp, pool
-from dialogkit._core.http.messages import Request
-from dialogkit._core.http.pool import Connection, TransportFailure, failure_from
+from dialogkit._core.http.over_httpx import HttpxTransport, failure_from
+from dialogkit._core.http.pool import Connection, TransportFailure
+from dialogkit._core.http.transport import Request
 from tests.support.backends import on_every_backend
 from tests.support.messages import request_of
 from tests.support.servers import Behaviour, Server, answer, deaf, drop, hang_up, raw, reset, then_stall
@@ -63,7 +64,7 @@ async def fail(connection: Connection, *requests: Request, seconds: float = PATI
         return caught.value
     finally:
         await connection.aclose()
-        if connection._given is not None:
+        if isinstance(connection._given, HttpxTransport):
             await connection._given.aclose()
 
 
@@ -268,7 +269,9 @@ async def test_faults_of_the_program_stay_what_they_are() -> None:
 
 
 def test_failure_while_the_answer_is_read_was_sent() -> None:
-    assert failure_from(httpx.ConnectError("x"), answered=True).sent
+    found = failure_from(httpx.ConnectError("x"), answered=True)
+    assert found is not None
+    assert found.sent
 
 
 def texts(error: BaseException) -> str:

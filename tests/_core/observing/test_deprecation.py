@@ -49,7 +49,7 @@ async def test_it_names_the_operation_and_the_dates_and_points_at_the_line() -> 
             await convo.agents.get("a1")
     (warning,) = caught
     assert str(warning.message) == (
-        "get_agent: ConvoAI has deprecated GET /agents/{id}/ as of 2026-01-01 and will end it on 2026-12-31. "
+        "get_agent: ConvoAI has deprecated GET /agents/{agent_id}/ as of 2026-01-01 and will end it on 2026-12-31. "
         "Look into ConvoAI's changelog for what replaces it"
     )
     assert (warning.filename, warning.lineno) == (__file__, line)

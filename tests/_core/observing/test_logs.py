@@ -19,7 +19,7 @@ from dialogkit._core.errors import (
     ResponseValidationError,
     ServerError,
 )
-from dialogkit._core.http.messages import Request
+from dialogkit._core.http.transport import Request
 from dialogkit._core.observing.logs import LONGEST_BODY, excerpt
 from dialogkit._core.observing.watch import Attempt, Hooks, Watch
 from dialogkit._core.support.printing import printable
@@ -80,11 +80,11 @@ async def test_each_attempt_ends_in_a_line(caplog: pytest.LogCaptureFixture) -> 
         if number == 4:
             attempt.failed("the answer could not be decompressed", timed_out=False)
     assert lines(caplog, "dialogkit.http") == [
-        "get_thing: GET /things/{thingId}: the connection broke (ReadError) (attempt 1, 12 ms)",
-        "get_thing: GET /things/{thingId}: abandoned (attempt 2, 12 ms)",
-        "get_thing: GET /things/{thingId}: 200 (attempt 3, 12 ms)",
-        "get_thing: GET /things/{thingId}: 200 (attempt 4, 12 ms)",
-        "get_thing: GET /things/{thingId}: the answer could not be decompressed (attempt 4, 12 ms)",
+        "get_thing: GET /things/{thing_id}: the connection broke (ReadError) (attempt 1, 12 ms)",
+        "get_thing: GET /things/{thing_id}: abandoned (attempt 2, 12 ms)",
+        "get_thing: GET /things/{thing_id}: 200 (attempt 3, 12 ms)",
+        "get_thing: GET /things/{thing_id}: 200 (attempt 4, 12 ms)",
+        "get_thing: GET /things/{thing_id}: the answer could not be decompressed (attempt 4, 12 ms)",
     ]
     assert {record.levelno for record in caplog.records} == {logging.DEBUG}
 
@@ -111,7 +111,7 @@ async def test_a_retry_is_a_line_that_says_why(
         (
             "dialogkit.http",
             logging.INFO,
-            f"get_thing: GET /things/{{thingId}}: attempt 1 failed, the next one follows in 0.25 s: {why}",
+            f"get_thing: GET /things/{{thing_id}}: attempt 1 failed, the next one follows in 0.25 s: {why}",
         )
     ]
 
@@ -130,7 +130,7 @@ async def test_long_waits_and_refusals_are_lines(
 ) -> None:
     caplog.set_level(logging.INFO, "dialogkit")
     await Watch("Toy", Hooks()).held_back(GET_THING, attempt=2, location_id=None, reason=reason, seconds=seconds)
-    expected = [] if line is None else [f"get_thing: GET /things/{{thingId}}: {line}"]
+    expected = [] if line is None else [f"get_thing: GET /things/{{thing_id}}: {line}"]
     assert lines(caplog, "dialogkit.http") == expected
     assert all(record.levelno == logging.INFO for record in caplog.records)
 
@@ -177,8 +177,8 @@ async def test_an_empty_body_is_empty(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "dialogkit.bodies")
     await exchange(GET_THING, None, b"")
     assert lines(caplog, "dialogkit.bodies") == [
-        "get_thing: GET /things/{thingId}: request body (attempt 1): ",
-        "get_thing: GET /things/{thingId}: 200 response body (attempt 1): ",
+        "get_thing: GET /things/{thing_id}: request body (attempt 1): ",
+        "get_thing: GET /things/{thing_id}: 200 response body (attempt 1): ",
     ]
 
 
@@ -190,8 +190,8 @@ async def test_streams_are_not_read_for_the_log(caplog: pytest.LogCaptureFixture
     caplog.set_level(logging.DEBUG, "dialogkit.bodies")
     await exchange(GET_PICTURE, stream(), None)
     assert lines(caplog, "dialogkit.bodies") == [
-        "get_picture: GET /things/{thingId}/picture: request body (attempt 1): <stream>",
-        "get_picture: GET /things/{thingId}/picture: 200 response body (attempt 1): <stream>",
+        "get_picture: GET /things/{thing_id}/picture: request body (attempt 1): <stream>",
+        "get_picture: GET /things/{thing_id}/picture: 200 response body (attempt 1): <stream>",
     ]
 
 

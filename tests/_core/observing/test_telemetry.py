@@ -24,7 +24,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 import dialogkit
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import APIConnectionError, APITimeoutError, DialogkitError, ServerError
-from dialogkit._core.http.messages import Request
+from dialogkit._core.http.transport import Request
 from dialogkit._core.observing.watch import Attempt, Hooks, Watch
 from tests._core.toy import GET_THING, KEY
 from tests.support.messages import answer_of, request_of
@@ -108,7 +108,7 @@ async def test_an_attempt_is_a_span_by_the_conventions(collected: Collected) -> 
     await exchange()
     span = collected.span
     assert (span.name, span.kind, span.status.status_code) == (
-        "GET /things/{thingId}",
+        "GET /things/{thing_id}",
         SpanKind.CLIENT,
         StatusCode.UNSET,
     )
@@ -118,7 +118,7 @@ async def test_an_attempt_is_a_span_by_the_conventions(collected: Collected) -> 
         "server.address": "toy.example",
         "server.port": 443,
         "url.full": "https://toy.example/api/things/t1?limit=REDACTED&phone=REDACTED&REDACTED",
-        "url.template": "/things/{thingId}",
+        "url.template": "/things/{thing_id}",
         "dialogkit.operation": "get_thing",
         "dialogkit.platform": "Toy",
     }
@@ -285,7 +285,7 @@ async def test_durations_are_measured_by_the_conventions(collected: Collected) -
         "http.request.method": "GET",
         "server.address": "toy.example",
         "server.port": 443,
-        "url.template": "/things/{thingId}",
+        "url.template": "/things/{thing_id}",
     }
     assert good.attributes == {**where, "http.response.status_code": 200}
     assert bad.attributes == {**where, "http.response.status_code": 503, "error.type": "503"}
@@ -465,4 +465,4 @@ print(json.dumps([[span.name for span in exporter.get_finished_spans()], metric.
 def test_an_application_sets_its_providers_and_gets_spans_and_metrics() -> None:
     done = subprocess.run([sys.executable, "-c", APPLICATION], capture_output=True, text=True, check=False, timeout=60)
     assert done.stderr == ""
-    assert json.loads(done.stdout) == [["GET /things/{thingId}"], "http.client.request.duration"]
+    assert json.loads(done.stdout) == [["GET /things/{thing_id}"], "http.client.request.duration"]

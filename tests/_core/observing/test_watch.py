@@ -17,7 +17,7 @@ import trio
 
 from dialogkit._core.errors import APITimeoutError, ConfigurationError
 from dialogkit._core.events import RateLimitEvent, RequestEvent, ResponseEvent, RetryEvent
-from dialogkit._core.http.messages import Answer, Request
+from dialogkit._core.http.transport import Answer, Request
 from dialogkit._core.observing.watch import Attempt, Hooks, Watch
 from dialogkit._core.support.callbacks import Guarded
 from tests._core.toy import GET_THING, KEY
@@ -28,7 +28,7 @@ WHERE: dict[str, Any] = {
     "platform": "Toy",
     "operation": "get_thing",
     "method": "GET",
-    "path": "/things/{thingId}",
+    "path": "/things/{thing_id}",
     "location_id": "loc_1",
     "attempt": 2,
 }

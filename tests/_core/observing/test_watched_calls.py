@@ -36,7 +36,7 @@ async def test_a_call_that_succeeds_at_the_second_attempt() -> None:
     assert story(seen) == [("Request", 1), ("Response", 1), ("Retry", 1), ("Request", 2), ("Response", 2)]
     request, response, retry = seen[:3]
     assert isinstance(request, RequestEvent)
-    assert (request.platform, request.operation, request.path) == ("Toy", "get_thing", "/things/{thingId}")
+    assert (request.platform, request.operation, request.path) == ("Toy", "get_thing", "/things/{thing_id}")
     assert isinstance(response, ResponseEvent)
     assert (response.status, response.request_id) == (503, "req_1")
     assert isinstance(retry, RetryEvent)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import anyio
 import anyio.lowlevel
 import trio
 
 from dialogkit._core.errors import DialogkitError
-from dialogkit._core.http.pool import Connection
 from dialogkit._core.limits.memory import MemoryRateLimiter
 from dialogkit._core.limits.terms import RateLimit
 from dialogkit._core.sending.retry import RetryPolicy
 from tests._core.toy import KEY, Toy
+from tests.support.pools import kept_connections
 from tests.support.servers import Exchange, Server, answer, drop
 
 PATIENCE = 60.0
@@ -39,16 +38,6 @@ async def moody(exchange: Exchange) -> bool:
         await anyio.sleep(draw / 200)
         await exchange.write(part)
     return True
-
-
-def check_in(connection: Connection) -> int:
-    """Return how many connections the pool keeps; none may be lent to anybody."""
-    transport: Any = getattr(connection._client, "_transport")  # noqa: B009 - no name that type checkers know
-    if hasattr(transport, "_session"):
-        assert not transport._session.connector._acquired
-        return sum(map(len, transport._session.connector._conns.values()))
-    assert not transport._transport._pool._requests
-    return len(transport._transport._pool.connections)
 
 
 async def storm(client: Toy, calls: int) -> dict[str, int]:
@@ -105,7 +94,7 @@ async def survive(calls: int) -> None:
         assert {"answered", "cancelled", "DeadlineExceededError"} <= ends.keys()
         assert calls / 2 < ends["cancelled"] + ends["DeadlineExceededError"]
 
-        kept = check_in(client._connection)
+        kept = kept_connections(client._connection)
         await server.until(lambda: server.open_connections <= kept)
         with anyio.fail_after(PATIENCE):
             while len(anyio.get_running_tasks()) > before:

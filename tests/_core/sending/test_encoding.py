@@ -14,7 +14,7 @@ from dialogkit._core.call import OMIT, Call, Operation, Position
 from dialogkit._core.codec.models import Arguments
 from dialogkit._core.codec.text import scalar
 from dialogkit._core.errors import ConfigurationError, InvalidArgumentError
-from dialogkit._core.http.messages import Request
+from dialogkit._core.http.transport import Request
 from dialogkit._core.http.urls import check_url
 from dialogkit._core.lists.cursors import encode_cursor
 from dialogkit._core.sending.encoding import encode

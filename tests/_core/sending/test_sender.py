@@ -295,9 +295,9 @@ async def test_debug_logs_tell_what_happened(caplog: pytest.LogCaptureFixture) -
     await client.things.get("secret-id")
     lines = [each.getMessage() for each in caplog.records]
     assert [line.partition(" (")[0] for line in lines] == [
-        "get_thing: GET /things/{thingId}: 503",
-        "get_thing: GET /things/{thingId}: attempt 1 failed, the next one follows in 0 s: the platform answered 503",
-        "get_thing: GET /things/{thingId}: 200",
+        "get_thing: GET /things/{thing_id}: 503",
+        "get_thing: GET /things/{thing_id}: attempt 1 failed, the next one follows in 0 s: the platform answered 503",
+        "get_thing: GET /things/{thing_id}: 200",
     ]
     assert "(attempt 2, " in lines[2]
 

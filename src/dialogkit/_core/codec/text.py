@@ -28,25 +28,13 @@ def _template(path: str) -> tuple[str, ...]:
 
 
 def path(operation: str, template: str, given: Mapping[str, Any]) -> str:
-    """Fill a path's template, `{conversationId}` with the argument `conversation_id`; its slashes stay as they are."""
+    """Fill the placeholders of a path's template with the texts of the same names; its slashes stay as they are."""
     if "{" not in template:
         return template
     parts = list(_template(template))
-    for place, name in enumerate(_path_names(template, tuple(given))):
-        parts[2 * place + 1] = _segment(operation, name, given.get(name))
+    for place in range(1, len(parts), 2):
+        parts[place] = _segment(operation, parts[place], given.get(parts[place]))
     return "".join(parts)
-
-
-@lru_cache(maxsize=1024)
-def _path_names(template: str, given: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the arguments that belong in a template: `{conversationId}` takes `conversation_id`."""
-    placeholders = _template(template)[1::2]
-    known = {name.replace("_", "").lower(): name for name in given}
-    names = [known.pop(each.replace("_", "").replace("-", "").lower(), None) for each in placeholders]
-    rest = iter(known.values())  # those that the document has renamed stand in their order
-    return tuple(
-        [name if name is not None else next(rest, each) for name, each in zip(names, placeholders, strict=True)]
-    )
 
 
 def checked_path(operation: str, text: object) -> str:

@@ -23,7 +23,8 @@ from typing_extensions import Self
 from dialogkit._core.call import Progress
 from dialogkit._core.errors import APIConnectionError, APITimeoutError, InvalidArgumentError
 from dialogkit._core.files.filenames import suggested_filename
-from dialogkit._core.http.messages import Answer
+from dialogkit._core.http.failure import TransportFailure
+from dialogkit._core.http.transport import Answer
 from dialogkit._core.response import ResponseInfo
 from dialogkit._core.support.awaiting import AwaitedOnce, refuses
 from dialogkit._core.support.callbacks import Guarded
@@ -34,11 +35,10 @@ if TYPE_CHECKING:
     import anyio
     from anyio import to_thread
 
-    from dialogkit._core.http import failure, pool
+    from dialogkit._core.http import pool
 else:
     anyio = LazyModule("anyio")
     to_thread = LazyModule("anyio.to_thread")
-    failure = LazyModule("dialogkit._core.http.failure")
     pool = LazyModule("dialogkit._core.http.pool")
 
 P = ParamSpec("P")
@@ -149,7 +149,7 @@ class ByteStream(AsyncIterator[bytes]):
             return
         self._closed = True
         with anyio.move_on_after(_CLOSING, shield=True):
-            await cast("Any", self._chunks).aclose()
+            await self._chunks.aclose()
             await self._answer.aclose()
 
     async def __aenter__(self) -> Self:
@@ -165,15 +165,13 @@ class ByteStream(AsyncIterator[bytes]):
 
     async def _next(self) -> bytes:
         """Return the next piece, and `b""` at the end."""
-        broken: failure.TransportFailure | None = None
+        broken: TransportFailure | None = None
         chunk = b""
         try:
             chunk = await anext(self._chunks, b"")
-        except Exception as exc:
-            if not failure.is_transport_error(exc):
-                raise
-            broken = failure.failure_from(exc, answered=True)
-        if broken is not None:  # raised here, so that the libraries' frames do not come along
+        except TransportFailure as exc:
+            broken = exc
+        if broken is not None:  # raised here, so that the engine's frames do not come along
             raise self._broken(broken.reason, timed_out=broken.timed_out)
         self._count += len(chunk)
         if not chunk and self.size is not None and self._count != self.size:

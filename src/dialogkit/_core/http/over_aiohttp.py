@@ -1,4 +1,4 @@
-"""The way out under asyncio: httpx's requests and answers over aiohttp's connection pool.
+"""The way out under asyncio: over aiohttp's connection pool.
 
 aiohttp costs a fraction of the CPU of httpx's own pool and survives cancellations. What it would do on its own account
 is switched off: cookies, redirects, decompression, headers of its own, and the silent repetition of a request whose
@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Mapping
 from functools import lru_cache
-from typing import Final, cast
+from typing import Final
 
 import aiohttp
 import anyio
@@ -21,8 +21,9 @@ import yarl
 from aiohttp.connector import Connection as _Connection
 from multidict import CIMultiDict
 
-from dialogkit._core.http.messages import Answer, Request
-from dialogkit._core.http.over_httpx import DirectTransport, limits_of, origin_and_target
+from dialogkit._core.http import failure
+from dialogkit._core.http.failure import TransportFailure, Truth
+from dialogkit._core.http.transport import Answer, Request
 
 _MAX_CONNECTIONS: Final = 1000
 # Less than the five seconds after which common servers close an idle connection, so that a request seldom meets one
@@ -31,61 +32,57 @@ _KEEPALIVE_SECONDS: Final = 4.0
 _PIECE: Final = 64 * 1024  # bytes; as much as aiohttp's writer takes without waiting for the network
 _AUTO_HEADERS: Final = ("accept", "accept-encoding", "user-agent")
 _AIOHTTP_ERRORS: Final = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
-# What aiohttp raises before it has a connection for the request.
-_UNSENT: Final[tuple[tuple[tuple[type[Exception], ...], type[httpx.TransportError]], ...]] = (
-    ((aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError), httpx.ProxyError),
-    ((aiohttp.ClientConnectorError, aiohttp.ClientSSLError), httpx.ConnectError),
-    ((aiohttp.ConnectionTimeoutError,), httpx.ConnectTimeout),
-    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), httpx.UnsupportedProtocol),
-    ((ValueError,), httpx.LocalProtocolError),
+# What aiohttp raises before it has a connection for the request. The first match counts.
+_UNSENT: Final[tuple[tuple[tuple[type[Exception], ...], Truth], ...]] = (
+    ((aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError), failure.NO_PROXY),
+    ((aiohttp.ClientConnectorError, aiohttp.ClientSSLError), failure.NO_CONNECTION),
+    ((aiohttp.ConnectionTimeoutError,), failure.NO_CONNECTION_IN_TIME),
+    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), failure.NO_HTTP_URL),
 )
 
 
-def asyncio_transport(proxy: httpx.Proxy | None = None) -> httpx.AsyncBaseTransport:
-    """Return the transport for direct connections or for `proxy`; aiohttp knows only plain HTTP proxies well."""
-    if proxy is None or proxy.url.scheme == "http":
-        return AiohttpTransport(proxy)
-    return httpx.AsyncHTTPTransport(proxy=proxy)
+def truth_of(exc: Exception) -> Truth:
+    """Return what an exception of aiohttp means."""
+    for kinds, truth in _UNSENT:
+        if isinstance(exc, kinds):
+            return truth
+    return failure.NO_ANSWER_IN_TIME if isinstance(exc, asyncio.TimeoutError) else failure.BROKEN
 
 
-class AiohttpTransport(DirectTransport):
+class AiohttpTransport:
     """Sends requests by HTTP/1.1 under asyncio. It opens nothing before its first request.
 
     Args:
-        proxy: A plain HTTP proxy where all requests go through.
+        proxy: A plain HTTP proxy where all requests go through; aiohttp knows no others well.
     """
+
+    __slots__ = ("_proxy", "_session", "_tls")
 
     def __init__(self, proxy: httpx.Proxy | None = None) -> None:
         self._proxy = None if proxy is None else _with_credentials(proxy)
         self._session: aiohttp.ClientSession | None = None
         self._tls: ssl.SSLContext | None = None
 
-    async def send(self, request: Request, *, timeout: float) -> Answer:  # noqa: ASYNC109 - for each step
+    async def send(self, request: Request, timeout: float) -> Answer:  # noqa: ASYNC109 - for each step
         """Send `request`; the answer's body is not read yet."""
-        return _Answer(await self._sent(request, limits_of(timeout)))
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request that went through httpx's client."""
-        origin, target = origin_and_target(request.url)
-        stream = cast("AsyncIterable[bytes]", request.stream)
-        headers = CIMultiDict([(name.decode("ascii"), value.decode("latin-1")) for name, value in request.headers.raw])
-        headers.pop("Transfer-Encoding", None)  # aiohttp sets it for a body of unknown length
-        sent = Request(
-            request.method,
-            origin,
-            target,
-            headers,
-            b"".join(stream) if isinstance(stream, httpx.ByteStream) else stream,
-        )
-        limits: dict[str, float | None] = request.extensions.get("timeout", {})
-        response = await self._sent(sent, limits, server_hostname=request.extensions.get("sni_hostname"))
-        reason = (response.reason or "").encode("ascii", "replace")
-        return httpx.Response(
-            response.status,
-            headers=response.raw_headers,
-            stream=_AnswerStream(response),
-            extensions={"http_version": b"HTTP/1.1", "reason_phrase": reason},
-        )
+        session = self._session or self._open()
+        content = request.content
+        body: _Body | None = None
+        told: Exception
+        try:
+            # What fits into aiohttp's buffer cannot stall.
+            if content is None or (isinstance(content, bytes) and len(content) <= _PIECE):
+                return _Answer(await self._attempt(session, request, content or None, timeout))
+            body = _Body(content, request.headers, timeout)
+            with body.stall:
+                return _Answer(await self._attempt(session, request, body, timeout))
+            told = failure.NOT_TAKEN.told()
+        except TransportFailure as exc:
+            told = exc
+        except (*_AIOHTTP_ERRORS, ValueError) as exc:
+            told = self._told(exc, request)
+        # What the source of the body has raised is the truth behind whatever aiohttp made of it.
+        raise told if body is None or body.error is None else body.error
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -93,36 +90,12 @@ class AiohttpTransport(DirectTransport):
         if session is not None:
             await session.close()
 
-    async def _sent(
-        self, request: Request, limits: Mapping[str, float | None], *, server_hostname: str | None = None
-    ) -> aiohttp.ClientResponse:
-        session = self._session or self._open()
-        content = request.content
-        body: _Body | None = None
-        failure: Exception
-        try:
-            # What fits into aiohttp's buffer cannot stall.
-            if content is None or (isinstance(content, bytes) and len(content) <= _PIECE):
-                return await self._attempt(session, request, content or None, limits, server_hostname)
-            body = _Body(content, request.headers, limits.get("write"))
-            with body.stall:
-                return await self._attempt(session, request, body, limits, server_hostname)
-            failure = httpx.WriteTimeout("The request's body was not taken in time.")
-        except httpx.TransportError as exc:
-            failure = exc
-        except (*_AIOHTTP_ERRORS, ValueError) as exc:
-            failure = _failure(exc, tunnelled=self._proxy is not None and request.origin.scheme == "https")
-            failure.__cause__ = exc
-        # What the source of the body has raised is the truth behind whatever aiohttp made of it.
-        raise failure if body is None or body.error is None else body.error
-
     def _attempt(
         self,
         session: aiohttp.ClientSession,
         request: Request,
         content: bytes | _Body | None,
-        limits: Mapping[str, float | None],
-        server_hostname: str | None,
+        timeout: float,
     ) -> Awaitable[aiohttp.ClientResponse]:
         origin = request.origin
         return session.request(
@@ -133,11 +106,19 @@ class AiohttpTransport(DirectTransport):
             data=content.pieces() if isinstance(content, _Body) else content,
             skip_auto_headers=_absent(request.headers, content or request.method != "GET"),
             allow_redirects=False,
-            timeout=_client_timeout(limits.get("connect"), limits.get("read")),
+            timeout=_client_timeout(timeout),
             ssl=self._tls_context() if origin.scheme == "https" else True,
-            server_hostname=server_hostname,
             proxy=self._proxy,
         )
+
+    def _told(self, exc: Exception, request: Request) -> TransportFailure:
+        """Return what `exc` means, which came before an answer was awaited."""
+        truth = truth_of(exc)
+        if truth is failure.BROKEN and isinstance(exc, ValueError):
+            truth = failure.NO_VALID_REQUEST
+        elif self._proxy is not None and request.origin.scheme == "https" and _dropped(exc):
+            truth = failure.NO_PROXY
+        return truth.told(exc)
 
     def _open(self) -> aiohttp.ClientSession:
         self._session = aiohttp.ClientSession(
@@ -157,44 +138,26 @@ class AiohttpTransport(DirectTransport):
 class _Response(aiohttp.ClientResponse):
     """Marks the point from which on a request may have reached the server.
 
-    What goes wrong while the answer is awaited leaves as an exception of httpx: it tells it from what goes wrong
-    before, and aiohttp, which repeats idempotent requests after errors of its own, does not know it.
+    What goes wrong while the answer is awaited leaves as a `TransportFailure`: it tells it from what goes wrong before,
+    and aiohttp, which repeats idempotent requests after errors of its own, does not know it.
     """
 
     async def start(self, connection: _Connection) -> aiohttp.ClientResponse:
+        told: TransportFailure
         try:
             return await super().start(connection)
         except _AIOHTTP_ERRORS as exc:
             _abort(connection)
-            raise _broken_off(exc) from exc
+            told = _broken_off(exc)
         except BaseException:
             _abort(connection)
             raise
-
-
-class _AnswerStream(httpx.AsyncByteStream):
-    """The body of an answer, as the network delivers it."""
-
-    __slots__ = ("_response",)
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        content = self._response.content
-        try:
-            while chunk := await content.readany():
-                yield chunk
-        except _AIOHTTP_ERRORS as exc:
-            raise _broken_off(exc) from exc
-
-    async def aclose(self) -> None:
-        if not self._response.closed:
-            _abort(self._response.connection)
-            self._response.close()
+        raise told
 
 
 class _Answer(Answer):
+    """An answer that aiohttp reads."""
+
     __slots__ = ("_response",)
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
@@ -203,24 +166,31 @@ class _Answer(Answer):
 
     async def read(self) -> bytes:
         if b"content-encoding" in self.fields:
-            return await self._decoded().aread()
+            return await super().read()
         try:
-            content = await self._response.content.read()
+            return await self._response.content.read()
         except _AIOHTTP_ERRORS as exc:
-            raise _broken_off(exc) from exc
-        if not self._response.closed:
-            await self.aclose()
-        return content
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        return self._decoded().aiter_bytes()
+            told = _broken_off(exc)
+        finally:
+            if not self._response.closed:
+                await self.aclose()
+        raise told
 
     async def aclose(self) -> None:
-        await _AnswerStream(self._response).aclose()
+        if not self._response.closed:
+            _abort(self._response.connection)
+            self._response.close()
 
-    def _decoded(self) -> httpx.Response:
-        """Return the answer as httpx has it, which knows how to undo what has been done to the body."""
-        return httpx.Response(self.status, headers=self.raw_headers, stream=_AnswerStream(self._response))
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        content = self._response.content
+        told: TransportFailure | None = None
+        try:
+            while piece := await content.readany():
+                yield piece
+        except _AIOHTTP_ERRORS as exc:
+            told = _broken_off(exc)
+        if told is not None:
+            raise told
 
 
 class _Body:
@@ -228,16 +198,14 @@ class _Body:
 
     __slots__ = ("_content", "_length", "_timeout", "error", "headers", "stall")
 
-    def __init__(
-        self, content: bytes | AsyncIterable[bytes], headers: Mapping[str, str], timeout: float | None
-    ) -> None:
+    def __init__(self, content: bytes | AsyncIterable[bytes], headers: Mapping[str, str], timeout: float) -> None:
         if isinstance(content, bytes) and "content-length" not in headers:
             headers = {**headers, "content-length": str(len(content))}
         length = headers.get("content-length")
         self.headers = headers
         self._content = content
         self._length = None if length is None else int(length)
-        self._timeout = math.inf if timeout is None else timeout
+        self._timeout = timeout
         self.stall = anyio.CancelScope()
         """Cancels what it encloses when the network does not take a piece in time."""
         self.error: Exception | None = None
@@ -265,7 +233,10 @@ class _Body:
 
     def _check(self, count: int, *, at_end: bool) -> None:
         if self._length is not None and (count > self._length or (at_end and count < self._length)):
-            raise httpx.LocalProtocolError(f"The body does not have the {self._length} bytes that were announced.")
+            reason = (
+                f"the request is no valid HTTP: its body does not have the {self._length} bytes that were announced"
+            )
+            raise TransportFailure(reason, sent=True)
 
 
 async def _chunks(content: bytes | AsyncIterable[bytes]) -> AsyncIterator[bytes]:
@@ -283,29 +254,21 @@ def _abort(connection: _Connection | None) -> None:
         transport.abort()
 
 
-def _broken_off(exc: Exception) -> httpx.TransportError:
-    """Return what `exc` is in httpx's words, when it came after the request had been sent."""
-    if isinstance(exc, asyncio.TimeoutError):
-        return httpx.ReadTimeout("The server was silent for too long.")
-    if isinstance(exc, (aiohttp.ClientPayloadError, aiohttp.ClientResponseError, aiohttp.ServerDisconnectedError)):
-        return httpx.RemoteProtocolError("The server broke off, or its answer is no valid HTTP.")
-    return httpx.ReadError("The connection broke.")
+def _broken_off(exc: Exception) -> TransportFailure:
+    """Return what `exc` means, which came after the request had been sent."""
+    return (failure.NO_ANSWER_IN_TIME if isinstance(exc, asyncio.TimeoutError) else failure.BROKEN).told(exc)
 
 
-def _failure(exc: Exception, *, tunnelled: bool) -> httpx.TransportError:
-    """Return what `exc` is in httpx's words, when no answer was awaited yet."""
-    for kinds, failure in _UNSENT:
-        if isinstance(exc, kinds):
-            return failure("The request was not sent.")
-    if tunnelled and isinstance(exc, (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
-        return httpx.ProxyError("The proxy dropped the connection.")
-    return httpx.WriteError("The request could not be sent.")
+def _dropped(exc: Exception) -> bool:
+    unsent = (aiohttp.ClientConnectorError, aiohttp.ClientSSLError)
+    return isinstance(exc, (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)) and not isinstance(exc, unsent)
 
 
 @lru_cache(maxsize=64)
-def _client_timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+def _client_timeout(timeout: float) -> aiohttp.ClientTimeout:
+    limit = None if timeout == math.inf else timeout
     # `connect` bounds the wait for a free connection together with the making of a new one.
-    return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read)
+    return aiohttp.ClientTimeout(total=None, connect=limit, sock_read=limit)
 
 
 @lru_cache(maxsize=1024)

@@ -1,25 +1,34 @@
-"""From a request to its answer over the network, and the truth about what went wrong on the way.
+"""From a request to its answer, and the truth about what went wrong on the way.
 
-A `Connection` is the pool that a client and its views share. Whatever the libraries beneath raise leaves it as a
-`TransportFailure`, which says the one thing that decides about a repetition: may the request have reached the server?
+Theory of operation. A `Connection` is what a client and its views share: one transport, opened by the first request,
+and from then on bound to the event loop (under trio: the run) of that request, because sockets are. Three states, and
+no way back: unused, at home in one loop, closed. A transport that was given is used and never closed here.
+
+- One request, one answer: the transports beneath repeat nothing and follow nothing. Redirects are followed here, of
+  GET and HEAD only, and what might be a credential stays with the origin that it was meant for.
+- Whatever goes wrong leaves as a `TransportFailure`, which says whether the request may have reached the server. The
+  engines read the exceptions of their libraries; here the failure is freed of their frames, whose locals show headers.
+- An answer is read to its end, which gives its socket back, or discarded, which drops it. A socket is used again only
+  when its last answer is complete and nothing has come after it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import sys
-from collections.abc import Awaitable
+from types import ModuleType
 from typing import Final, cast
 
 import httpx
 
 from dialogkit._core.errors import ConfigurationError
-from dialogkit._core.http.failure import TransportFailure, failure_from, is_transport_error
-from dialogkit._core.http.messages import Answer, Request
-from dialogkit._core.http.over_httpx import OwnClient, origin_and_target, send
+from dialogkit._core.http.failure import TransportFailure
+from dialogkit._core.http.over_httpx import HttpxTransport, OwnClient, origin_and_target
+from dialogkit._core.http.transport import Answer, AsyncClient, Engine, Request, Transport
 
-__all__ = ["Connection", "TransportFailure", "failure_from"]
+__all__ = ["Connection", "TransportFailure"]
 
 MAX_REDIRECTS: Final = 5
 # What may be told to another origin. Everything else might be a credential, or name the account.
@@ -27,27 +36,22 @@ _NEUTRAL_HEADERS: Final = frozenset({"accept", "accept-encoding", "connection", 
 
 
 class Connection:
-    """Sends requests, over a connection pool of its own or over a given `httpx.AsyncClient`.
-
-    Nothing is opened before the first request. From then on the connection belongs to the event loop (under trio: the
-    run) of that request, because sockets do.
+    """Sends requests, over a connection pool of its own or over what it was given.
 
     Args:
-        http_client: Sends the requests in place of an own pool. It is never closed here.
+        http_client: Sends the requests in place of an own pool: an `httpx.AsyncClient`, an `httpx2.AsyncClient` or a
+            `Transport`. It is never closed here.
 
     Raises:
-        ConfigurationError: `http_client` is not an `httpx.AsyncClient`.
+        ConfigurationError: `http_client` is none of these.
     """
 
-    __slots__ = ("_client", "_given", "_home", "closed")
+    __slots__ = ("_given", "_home", "_own", "_transport", "closed")
 
-    def __init__(self, http_client: httpx.AsyncClient | None = None) -> None:
-        if http_client is not None and not isinstance(http_client, httpx.AsyncClient):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(
-                f"http_client takes an httpx.AsyncClient, not {type(http_client).__name__}: this client is async only."
-            )
-        self._given = http_client
-        self._client: httpx.AsyncClient | None = None
+    def __init__(self, http_client: AsyncClient | Transport | None = None) -> None:
+        self._given = None if http_client is None else _transport_over(http_client)
+        self._transport: Transport | None = None
+        self._own: Engine | None = None
         self._home: object = None
         self.closed = False
 
@@ -66,20 +70,15 @@ class Connection:
             TransportFailure: No answer came.
             ConfigurationError: The connection is closed, or belongs to another event loop.
         """
-        client = self._usable_client()
+        transport = self._usable_transport()
         try:
-            answer = await _once(client, request, timeout)
+            answer = await transport.send(request, timeout)
             if answer.status < 300 or not answer.redirects(request.method):
                 return answer
-            return await self._follow(client, request, answer, timeout)
-        except Exception as exc:
-            if isinstance(exc, RuntimeError) and client.is_closed:  # a given client that its owner has closed
-                raise ConfigurationError(_CLOSED) from None
-            if not is_transport_error(exc):
-                raise
-            failure = failure_from(exc)
-        # Raised here and not above, where it would carry the libraries' frames along, whose locals show the headers.
-        raise failure
+            return await self._follow(transport, request, answer, timeout)
+        except TransportFailure as exc:
+            failure = exc
+        raise _freed(failure)
 
     async def read(self, answer: Answer) -> bytes:
         """Return the whole body of `answer`, decompressed, and give its connection back.
@@ -89,19 +88,20 @@ class Connection:
         """
         try:
             return await answer.read()
-        except BaseException as exc:
+        except TransportFailure as exc:
+            failure = exc
             await self.discard(answer)
-            if not isinstance(exc, Exception) or not is_transport_error(exc):
-                raise
-            failure = failure_from(exc, answered=True)
-        raise failure
+        except BaseException:
+            await self.discard(answer)
+            raise
+        raise _freed(failure)
 
     async def discard(self, answer: Answer) -> None:
         """Give up the rest of `answer`, also while the caller is being cancelled."""
         import anyio  # noqa: PLC0415 - only needed when something has gone wrong
 
         # What goes wrong here is of no interest beside what has already gone wrong.
-        with anyio.move_on_after(_CLOSING, shield=True), contextlib.suppress(httpx.HTTPError):
+        with anyio.move_on_after(_CLOSING, shield=True), contextlib.suppress(TransportFailure):
             await answer.aclose()
 
     async def aclose(self) -> None:
@@ -112,8 +112,8 @@ class Connection:
         """
         if self.closed:
             return
-        client = self._client
-        if client is None or client is self._given:
+        own = self._own
+        if own is None:
             self.closed = True
             return
         here = _current_loop()
@@ -123,19 +123,19 @@ class Connection:
                 "the end of its `async with`."
             )
         self.closed = True
-        self._client = None
+        self._own = self._transport = None
         if here is self._home:
-            await client.aclose()
+            await own.aclose()
         elif isinstance(self._home, asyncio.AbstractEventLoop) and isinstance(here, asyncio.AbstractEventLoop):
             # The loop has ended, and its sockets with it; what is left is to settle the libraries' books.
             with contextlib.suppress(RuntimeError):
-                await client.aclose()
+                await own.aclose()
 
-    def _usable_client(self) -> httpx.AsyncClient:
-        """Return the client for this event loop, opening it on first use."""
+    def _usable_transport(self) -> Transport:
+        """Return the transport for this event loop, opening it on first use."""
         here = _current_loop()
-        if here is self._home and self._client is not None and not self.closed:
-            return self._client
+        if here is self._home and self._transport is not None and not self.closed:
+            return self._transport
         if self.closed:
             raise ConfigurationError(_CLOSED)
         if self._home is not None:
@@ -145,18 +145,20 @@ class Connection:
             )
         if here is None:
             raise ConfigurationError("This client works in asyncio and trio event loops, and none of them is running.")
-        self._client = self._given or _open_client(under_asyncio=isinstance(here, asyncio.AbstractEventLoop))
+        if self._given is None:
+            self._own = _open_engine(under_asyncio=isinstance(here, asyncio.AbstractEventLoop))
+        self._transport = self._given or self._own
+        assert self._transport is not None  # noqa: S101 - for type checkers
         self._home = here
-        return self._client
+        return self._transport
 
-    async def _follow(self, client: httpx.AsyncClient, request: Request, answer: Answer, timeout: float) -> Answer:
+    async def _follow(self, transport: Transport, request: Request, answer: Answer, timeout: float) -> Answer:
         for _ in range(MAX_REDIRECTS):
             if not answer.redirects(request.method):
                 break
             await self.read(answer)
             request = _redirected(request, answer)
-            # A client's own `auth` is for the origin that it was meant for.
-            answer = await _once(client, request, timeout, authenticated=False)
+            answer = await transport.send(request, timeout)
         return answer
 
 
@@ -164,25 +166,23 @@ _CLOSED: Final = "This client is closed: create a new one."
 _CLOSING: Final = 5  # seconds that a peer may take to say goodbye when its answer is left early
 
 
-def _once(
-    client: httpx.AsyncClient, request: Request, timeout: float, *, authenticated: bool = True
-) -> Awaitable[Answer]:
-    if isinstance(client, OwnClient) and (direct := client.direct(request.origin)) is not None:
-        return direct.send(request, timeout=timeout)
-    return send(client, request, timeout=timeout, authenticated=authenticated)
+def _freed(failure: TransportFailure) -> TransportFailure:
+    """Return `failure` without the frames that it came through, and what was being handled there."""
+    failure.__cause__ = failure.__context__ = None
+    return failure.with_traceback(None)
 
 
 def _redirected(request: Request, answer: Answer) -> Request:
     """Return the request that follows `answer`. It has no body: only GET and HEAD are followed."""
     try:
         url = httpx.URL(request.url).join(answer.headers["location"])
-    except httpx.InvalidURL as exc:
-        raise httpx.RemoteProtocolError("The answer leads to an invalid URL.") from exc
+    except httpx.InvalidURL:
+        raise TransportFailure("the answer leads to an invalid URL", sent=True) from None
     origin, target = origin_and_target(url)
     headers = request.headers
     if origin.text != request.origin.text:
         headers = {name: value for name, value in headers.items() if name in _NEUTRAL_HEADERS}
-    return Request(request.method, origin, target, headers)
+    return Request(request.method, origin, target, headers, redirected=True)
 
 
 def _current_loop() -> object:
@@ -217,12 +217,34 @@ def _is_alive(home: object) -> bool:
     return True
 
 
-def _open_client(*, under_asyncio: bool) -> httpx.AsyncClient:
+def _open_engine(*, under_asyncio: bool) -> Engine:
     # Imported on first use, so that importing the package does not load a second HTTP stack.
     if under_asyncio:
-        from dialogkit._core.http.over_aiohttp import asyncio_transport  # noqa: PLC0415
+        from dialogkit._core.http.own import OwnTransport  # noqa: PLC0415
 
-        return OwnClient(asyncio_transport)
+        return OwnTransport()
     from dialogkit._core.http.over_trio import TrioTransport  # noqa: PLC0415
 
-    return OwnClient(TrioTransport)
+    return HttpxTransport(OwnClient(TrioTransport))
+
+
+def _transport_over(given: object) -> Transport:
+    """Return what a user passed as `http_client`, as a transport."""
+    library = _library_of(given)
+    if library is not None:
+        return HttpxTransport(cast("httpx.AsyncClient", given), library)
+    if inspect.iscoroutinefunction(getattr(given, "send", None)):
+        return cast("Transport", given)
+    raise ConfigurationError(
+        f"http_client takes an httpx.AsyncClient, not {type(given).__name__}: this client is async only. An "
+        "httpx2.AsyncClient or a dialogkit.transport.Transport, whose send() is an async function, will do, too."
+    )
+
+
+def _library_of(given: object) -> ModuleType | None:
+    """Return httpx or httpx2, whichever `given` is an `AsyncClient` of; one that is not loaded has made no client."""
+    for name in ("httpx", "httpx2"):
+        library = sys.modules.get(name)
+        if library is not None and isinstance(given, library.AsyncClient):
+            return library
+    return None

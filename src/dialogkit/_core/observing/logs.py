@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote
 
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import APIConnectionError, APIStatusError, APITimeoutError, DialogkitError
-from dialogkit._core.http.messages import Request
+from dialogkit._core.http.transport import Request
 from dialogkit._core.support.printing import printable
 
 LONGEST_BODY: Final = 2_000

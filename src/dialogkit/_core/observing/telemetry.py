@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import APIConnectionError, APIStatusError, APITimeoutError, DialogkitError
-from dialogkit._core.http.messages import Request
+from dialogkit._core.http.transport import Request
 from dialogkit._core.support.callbacks import FirstFault
 from dialogkit._core.support.version import version
 

@@ -23,7 +23,7 @@ from dialogkit._core.events import (
     RetryEvent,
     RetryHook,
 )
-from dialogkit._core.http.messages import Answer, Request
+from dialogkit._core.http.transport import Answer, Request
 from dialogkit._core.observing import logs
 from dialogkit._core.observing.telemetry import Measured, Telemetry
 from dialogkit._core.support.callbacks import Guarded

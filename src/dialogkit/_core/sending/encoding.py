@@ -10,19 +10,19 @@ from typing import Any, Final, cast
 
 from pydantic import TypeAdapter
 
-from dialogkit._core.call import OMIT, Answer, Call, Operation, Position
+from dialogkit._core.call import OMIT, AnswerKind, Call, Operation, Position
 from dialogkit._core.codec.arguments import invalid, validate
 from dialogkit._core.codec.text import header, pairs, path, scalar
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.files.uploads import FileInput, MultipartBody
-from dialogkit._core.http.messages import Origin, Request
 from dialogkit._core.http.over_httpx import origin_and_target
+from dialogkit._core.http.transport import Origin, Request
 from dialogkit._core.http.urls import check_url
 from dialogkit._core.lists.cursors import decode_cursor
 from dialogkit._core.sending.settings import Settings
 from dialogkit._core.support.version import version
 
-_ACCEPT: Final[Mapping[Answer, str]] = {
+_ACCEPT: Final[Mapping[AnswerKind, str]] = {
     "json": "application/json",
     "none": "application/json",
     "text": "text/plain",
@@ -67,7 +67,7 @@ class BodyStream:
 class Encoded:
     """A request without its credential, ready to be made anew for each attempt."""
 
-    __slots__ = ("_content", "_headers", "_origin", "_target", "advice", "location_id", "operation")
+    __slots__ = ("_content", "_headers", "_origin", "_target", "account", "advice", "operation")
 
     def __init__(
         self,
@@ -75,10 +75,10 @@ class Encoded:
         where: tuple[Origin, str],
         headers: dict[str, str],
         content: bytes | BodyStream | None,
-        location_id: str | None,
+        account: str | None,
     ) -> None:
         self.operation = operation
-        self.location_id = location_id
+        self.account = account
         self.advice: str | None = None
         self._origin, self._target = where
         self._headers = headers
@@ -110,14 +110,14 @@ def encode(call: Call[Any], settings: Settings) -> Encoded:
     operation = call.operation
     filled = _filled(call, settings)
     query = _query(call, filled["query"])
-    target = path(operation.id, operation.path, {**call.path, **filled["path"]})
+    target = _path(operation, {**call.path, **filled["path"]})
     kind, content = _body(call, filled["body"])
     return Encoded(
         operation,
         _where(f"{target}?{query}" if query else target, settings),
         _headers(call, settings, kind, content),
         content,
-        _location(call, settings),
+        _account(call, settings),
     )
 
 
@@ -177,15 +177,26 @@ def _filled(call: Call[Any], settings: Settings) -> dict[str, dict[str, Any]]:
     return filled
 
 
-def _location(call: Call[Any], settings: Settings) -> str | None:
-    """Return the location that a call concerns."""
-    for given in (call.path, call.query, call.body):
+def _account(call: Call[Any], settings: Settings) -> str | None:
+    """Return the account that a call is about: the one that it names, else the client's own."""
+    if call.operation.account is not None:
+        place, name = call.operation.account
+        given = call.path if place == "path" else call.query if place == "query" else call.body
         if isinstance(given, dict) or isinstance(given, Mapping):  # noqa: SIM101 - most are dicts; the other test is slow
-            location = cast("Mapping[str, Any]", given).get("location_id")
-            if isinstance(location, str):
-                return location
-    default = settings.platform.defaults.get("location_id")
+            account = cast("Mapping[str, Any]", given).get(name)
+            if isinstance(account, str):
+                return account
+    default = settings.platform.defaults.get(settings.platform.account or "")
     return None if default is None else default.value
+
+
+def _path(operation: Operation[Any], given: Mapping[str, Any]) -> str:
+    adapter = operation.path_adapter
+    if adapter is not None:
+        checked = validate(adapter, given, operation=operation.id)
+        values = adapter.dump_python(checked, mode="json")
+        given = {name: scalar(operation.id, name, value) for name, value in values.items()}
+    return path(operation.id, operation.path, given)
 
 
 def _query(call: Call[Any], filled: Mapping[str, Any]) -> str:
@@ -293,7 +304,7 @@ def _headers(call: Call[Any], settings: Settings, kind: str | None, content: obj
 @lru_cache(maxsize=1024)
 def _fixed_headers(
     operation: str,
-    answer: Answer,
+    answer: AnswerKind,
     further: tuple[tuple[str, str], ...],
     version_header: str | None,
     version: str | None,

@@ -27,7 +27,7 @@ from dialogkit._core.errors import (
     status_error_class,
 )
 from dialogkit._core.http.failure import TransportFailure
-from dialogkit._core.http.messages import Answer
+from dialogkit._core.http.transport import Answer
 from dialogkit._core.response import charset_of
 from dialogkit._core.support.dates import http_date, now_by
 

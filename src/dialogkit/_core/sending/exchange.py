@@ -36,8 +36,8 @@ from dialogkit._core.codec.decoding import decode
 from dialogkit._core.codec.models import attach_info
 from dialogkit._core.errors import ConfigurationError, DeadlineExceededError, DialogkitError, RateLimitWaitError
 from dialogkit._core.files.downloads import ByteStream
-from dialogkit._core.http.messages import Answer, Request
 from dialogkit._core.http.pool import Connection, TransportFailure
+from dialogkit._core.http.transport import Answer, Request
 from dialogkit._core.limits.terms import Allowance, Permit, RateLimit, RateLimiter
 from dialogkit._core.observing.logs import secrets_of
 from dialogkit._core.observing.watch import Attempt
@@ -213,7 +213,7 @@ class Exchange:
 
     async def _permit(self, limiter: RateLimiter, limits: tuple[RateLimit, ...]) -> Permit:
         # Without a credential nobody can tell for whom a request is.
-        named = (self._settings.auth.identity, self._encoded.location_id or "")
+        named = (self._settings.auth.identity, self._encoded.account or "")
         key = (self._settings.platform.name, *(named if self._operation.authenticated else ("", "")))
         left = None if self.deadline is None else max(self._started + self.deadline - self._clock(), 0.0)
         try:
@@ -364,11 +364,11 @@ class Exchange:
 
     def _asking(self, refused: Mapping[str, str] = _NOTHING) -> AuthContext:
         return AuthContext(
-            operation=self._operation.id, location_id=self._encoded.location_id, headers=refused, client=self._client
+            operation=self._operation.id, location_id=self._encoded.account, headers=refused, client=self._client
         )
 
     def _facts(self, attempt: int) -> dict[str, Any]:
-        return {"operation": self._operation, "attempt": attempt, "location_id": self._encoded.location_id}
+        return {"operation": self._operation, "attempt": attempt, "location_id": self._encoded.account}
 
     def _info(self, answer: Answer, content: bytes = b"") -> ResponseInfo:
         return ResponseInfo(

@@ -44,6 +44,8 @@ class Platform:
     """What its error statuses say about sending a request again."""
     defaults: Mapping[str, Default] = field(default_factory=lambda: MappingProxyType(dict[str, Default]()))
     """Arguments that the client fills in, under their Python names."""
+    account: str | None = None
+    """Which of `defaults` is the account that calls are about, unless they name another."""
     version_header: str | None = None
     """The header that selects the platform's API version, if there is one."""
     version: str | None = None

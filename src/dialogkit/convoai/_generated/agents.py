@@ -144,7 +144,7 @@ async def create_agent(
 GET_AGENT: Operation[models.Agent] = Operation(
     id="get_agent",
     method="GET",
-    path="/agents/{id}/",
+    path="/agents/{agent_id}/",
     retry="safe",
     tag="agents",
     result=lambda: models.Agent,
@@ -183,7 +183,7 @@ async def get_agent(
 UPDATE_AGENT: Operation[models.Agent] = Operation(
     id="update_agent",
     method="PATCH",
-    path="/agents/{id}/",
+    path="/agents/{agent_id}/",
     retry="idempotent",
     tag="agents",
     result=lambda: models.Agent,
@@ -259,7 +259,7 @@ async def update_agent(
 DELETE_AGENT: Operation[models.DeleteResult] = Operation(
     id="delete_agent",
     method="DELETE",
-    path="/agents/{id}/",
+    path="/agents/{agent_id}/",
     retry="idempotent",
     tag="agents",
     result=lambda: models.DeleteResult,
@@ -298,7 +298,7 @@ async def delete_agent(
 ACTIVATE_AGENT: Operation[models.AgentState] = Operation(
     id="activate_agent",
     method="POST",
-    path="/agents/{id}/activate/",
+    path="/agents/{agent_id}/activate/",
     retry="never-after-sent",
     tag="agents",
     result=lambda: models.AgentState,
@@ -339,7 +339,7 @@ async def activate_agent(
 PAUSE_AGENT: Operation[models.AgentState] = Operation(
     id="pause_agent",
     method="POST",
-    path="/agents/{id}/pause/",
+    path="/agents/{agent_id}/pause/",
     retry="never-after-sent",
     tag="agents",
     result=lambda: models.AgentState,

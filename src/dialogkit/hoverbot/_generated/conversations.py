@@ -79,7 +79,7 @@ async def create_conversation(
 GET_CONVERSATION: Operation[models.ConversationDetail] = Operation(
     id="get_conversation",
     method="GET",
-    path="/v1/conversations/{id}",
+    path="/v1/conversations/{conversation_id}",
     retry="safe",
     tag="conversations",
     result=lambda: models.ConversationDetail,

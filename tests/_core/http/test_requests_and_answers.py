@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialogkit._core.http.messages import Answer, Headers, Request
+from dialogkit._core.http.transport import Answer, Headers, Request
 from tests.support.messages import request_of
 
 NAMES = st.sampled_from([b"X-Id", b"x-id", b"Link", b"LINK", b"Date"])
