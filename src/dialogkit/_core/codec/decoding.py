@@ -50,7 +50,9 @@ def decode(
         return operation.result_adapter.validate_python({})
     if not _needs_shaping(operation, content):
         try:
-            return operation.result_adapter.validator.validate_json(content)
+            result = operation.result_adapter.validator.validate_json(content)
+            if not (operation.also_wrapped_in and _says_nothing(result)):
+                return result
         except ValidationError:
             pass  # told apart below: what is not JSON, and what is merely different
     try:
@@ -99,11 +101,33 @@ def _shape(operation: Operation[Any], value: Any) -> Any:
     return value
 
 
+def _says_nothing(result: object) -> bool:
+    """Say whether nothing of what the document knows stands in a result: it may be the envelope around it."""
+    return isinstance(result, BaseModel) and result.model_fields_set.isdisjoint(type(result).model_fields)
+
+
+def _inside(operation: Operation[Any], value: Any) -> Any:
+    """Return what an answer holds in one of the other properties in which it may be wrapped, `None` if nothing."""
+    if not isinstance(value, dict):
+        return None
+    kinds = dict if operation.items is None else (dict, list)
+    found = map(cast("dict[str, object]", value).get, operation.also_wrapped_in)
+    return next((each for each in found if isinstance(each, kinds)), None)
+
+
+def _built(operation: Operation[Any], value: Any, deviations: list[Deviation]) -> Any:
+    return value if operation.result is None else build(operation.result(), value, deviations)
+
+
 def _decode_slowly(operation: Operation[Any], content: bytes, *, strict: bool, on_drift: DriftHandler | None) -> Any:
     deviations: list[Deviation] = []
     try:
         value = _shape(operation, _parse(content, deviations))
-        result = value if operation.result is None else build(operation.result(), value, deviations)
+        result = _built(operation, value, deviations)
+        inside = _inside(operation, value) if operation.also_wrapped_in and _says_nothing(result) else None
+        if inside is not None:
+            deviations.clear()
+            result = _built(operation, _shape(operation, inside), deviations)
     except RecursionError:
         raise _UnusableError("the answer is nested too deeply to be read") from None
     if not deviations:
