@@ -58,7 +58,7 @@ def load(file: Path) -> Recording:
     assert raw["what"].endswith(".")
     assert "20" in raw["source"], "a source has a date"
     known = ("call", "request", "answer")
-    optional = {"reads": {}, "absent": []}
+    optional: dict[str, Any] = {"reads": {}, "absent": []}
     more = {name: raw.get(name, optional.get(name)) for name in ("reads", "error", "absent", "setup", "sandbox")}
     return Recording(file.stem, *(raw[name] for name in known), **more)
 
