@@ -700,3 +700,10 @@ async def test_a_long_list_takes_no_more_memory_than_a_short_one() -> None:
         tracemalloc.stop()
     assert count == 100_000
     assert peak < 3_000_000
+
+
+def test_cursors_of_version_0_1_which_name_the_function_go_on_working() -> None:
+    kept = encode_cursor("list_things", Position({"offset": 20}))
+    assert decode_cursor("things.list", kept, function="list_things").arguments == {"offset": 20}
+    with pytest.raises(InvalidArgumentError, match=r"things\.list: `resume` belongs to `list_things`"):
+        decode_cursor("things.list", kept, function="list_others")

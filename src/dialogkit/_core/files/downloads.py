@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Concatenate, ParamSpec, cast
 
 from typing_extensions import Self
 
-from dialogkit._core.call import Progress
+from dialogkit._core.call import Progress, name_of
 from dialogkit._core.errors import APIConnectionError, APITimeoutError, InvalidArgumentError
 from dialogkit._core.files.filenames import suggested_filename
 from dialogkit._core.http.failure import TransportFailure
@@ -259,11 +259,11 @@ def downloadable(fn: Callable[Concatenate[Any, P], Awaitable[ByteStream]]) -> Me
     """Make a method that returns a `Download`.
 
     Args:
-        fn: The generated function that opens the answer; its name is its operation's id.
+        fn: The generated function that opens the answer.
     """
 
     def start(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Download:
-        return Download(partial(cast("Any", fn), client, *args, **kwargs), operation=cast("Any", fn).__name__)
+        return Download(partial(cast("Any", fn), client, *args, **kwargs), operation=name_of(fn))
 
     return cast("Method[P, Download]", derive(fn, start, returns=Download, note=_NOTE))
 

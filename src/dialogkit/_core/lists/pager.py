@@ -34,7 +34,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, cast, overload
 
-from dialogkit._core.call import Position
+from dialogkit._core.call import Position, name_of
 from dialogkit._core.errors import InvalidArgumentError, PaginationError
 from dialogkit._core.lists.cursors import decode_cursor, encode_cursor
 from dialogkit._core.lists.styles import (
@@ -91,7 +91,7 @@ def paginated(
     """Make a method that walks a list of a generated function that fetches one page.
 
     Args:
-        fn: The generated function; it takes `resume`, and its name is its operation's id.
+        fn: The generated function; it takes `resume`.
         items: Finds the rows in a result.
         style: How the list goes on.
     """
@@ -194,7 +194,7 @@ class Pager(AwaitedOnce[Page[T]]):
         self._keywords = keywords
         self._items = items
         self._style = style
-        self.operation: str = fn.__name__
+        self.operation: str = name_of(fn)
 
     def __aiter__(self) -> AsyncIterator[T]:
         return _Rows(self.pages())
@@ -251,7 +251,7 @@ class Pager(AwaitedOnce[Page[T]]):
         resume = self._keywords.get("resume")
         if resume is None:
             return await self._fetch(None, None)
-        position = decode_cursor(self.operation, resume)
+        position = decode_cursor(self.operation, resume, function=self._fn.__name__)
         if not self._style.arguments.issuperset(position.arguments):
             # A cursor may come back from a browser: it must not be able to change a filter or a location.
             raise InvalidArgumentError(

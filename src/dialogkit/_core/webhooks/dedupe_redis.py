@@ -12,6 +12,7 @@ import anyio
 
 from dialogkit._core.errors import ConfigurationError, DialogkitError
 from dialogkit._core.support.checks import is_positive
+from dialogkit._core.support.redis import RedisAccess, RedisOutage
 from dialogkit._core.webhooks.dedupe import DEFAULT_LEASE, DEFAULT_TTL, Claim, check_times
 
 T = TypeVar("T")
@@ -75,7 +76,7 @@ class RedisDedupeStore:
         if not all(callable(getattr(redis, name, None)) for name in ("set", "get", "eval")):
             raise ConfigurationError(f"redis takes a redis.asyncio.Redis, not {type(redis).__name__}")
         self._redis = redis
-        self._failures = _redis_error()
+        self._access = RedisAccess("RedisDedupeStore")
         self._ttl = math.ceil(ttl * 1_000)
         self._lease = math.ceil(lease * 1_000)
         self._prefix = prefix
@@ -137,17 +138,10 @@ class RedisDedupeStore:
             with anyio.fail_after(self._timeout if new else math.inf):
                 async with self._line:
                     with anyio.fail_after(self._timeout):
-                        return await command()
-        except (self._failures, OSError, TimeoutError) as exc:
+                        return await self._access.ask(command())
+        except (RedisOutage, TimeoutError) as exc:
+            why = str(exc) or type(exc).__name__
             raise DialogkitError(
-                f"the dedupe store cannot ask Redis ({type(exc).__name__}): answer the delivery with 503, so that the "
-                "platform repeats it"
+                f"the dedupe store cannot ask Redis ({why}): answer the delivery with 503, so that the platform "
+                "repeats it"
             ) from exc
-
-
-def _redis_error() -> type[Exception]:
-    try:
-        from redis.exceptions import RedisError  # noqa: PLC0415 - an optional package
-    except ImportError:
-        raise ConfigurationError("RedisDedupeStore needs the package redis: pip install 'dialogkit[redis]'") from None
-    return RedisError
