@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 from datetime import datetime, timedelta, timezone
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import pytest
 from hypothesis import given
@@ -159,3 +160,66 @@ def test_some_go_together() -> None:
 )
 def test_tags(value: object, tag: str) -> None:
     assert tag_of("type", "type", ("stop",))(value) == tag
+
+
+class Kept(Model):
+    id: str
+    refresh_token: str | None = None
+    inner: Stop | None = None
+    rows: list[Stop] | None = None
+
+
+def test_a_platforms_answer_is_read_back_by_the_model_and_checked_by_its_name() -> None:
+    kept = Kept.model_validate({"id": 7, "inner": {"finalMessage": 5}})
+    assert (cast("Any", kept).id, cast("Any", kept.inner).final_message) == (7, 5)
+    assert Kept.model_validate_json(b'{"id": 7}') == Kept.model_validate({"id": 7})
+    with pytest.raises(ValidationError):
+        Kept(id=cast("Any", 7))
+    with pytest.raises(ValidationError):
+        Kept.model_validate({"id": 7}, strict=True)
+    with pytest.raises(ValidationError):
+        Kept.model_validate([])
+    with pytest.raises(ValidationError):
+        Kept.model_validate_json("[]")
+    with pytest.raises(ValidationError, match="Invalid JSON"):
+        Kept.model_validate_json("{")
+
+
+def test_a_model_that_differs_is_dumped_without_a_warning() -> None:
+    kept = Kept.model_validate({"id": 7, "rows": [{"finalMessage": ["private"]}, "text"], "inner": "no object"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert kept.model_dump(exclude_unset=True) == {
+            "id": 7,
+            "rows": [{"type": "stop", "finalMessage": ["private"]}, "text"],
+            "inner": "no object",
+        }
+        assert TypeAdapter(list[Kept]).dump_python([kept], exclude={0: {"rows", "inner"}}) == [
+            {"id": 7, "refreshToken": None}
+        ]
+        assert kept.model_dump(include={"rows": {0: {"type"}}}) == {"rows": [{"type": "stop"}]}
+
+
+def test_a_model_is_described_the_same_in_and_out() -> None:
+    there, back = (Kept.model_json_schema(mode=mode) for mode in ("validation", "serialization"))
+    assert {**there, "required": 0, "$defs": 0} == {**back, "required": 0, "$defs": 0}
+
+
+def test_secrets_do_not_show_and_can_be_read() -> None:
+    kept = Kept.model_validate(
+        {"id": "i", "refreshToken": "S3CRET", "apiKey": "S3CRET", "more": [{"password": "S3CRET", "n": 1}]}
+    )
+    assert "S3CRET" not in repr(kept) + str(kept)
+    assert repr(kept).endswith("refresh_token='***', inner=None, rows=None, apiKey='***', "
+                               "more=[{'password': '***', 'n': 1}])")  # fmt: skip
+    assert (kept.refresh_token, cast("Any", kept).apiKey) == ("S3CRET", "S3CRET")
+    assert kept.model_dump()["apiKey"] == "S3CRET"
+
+
+def test_a_copy_and_a_pickle_know_the_exchange() -> None:
+    stop = Stop()
+    attach_info(stop, INFO)
+    for other in (copy.copy(stop), copy.deepcopy(stop), stop.model_copy(), pickle.loads(pickle.dumps(stop))):
+        assert other == stop
+        assert response_info(other) == INFO
+    assert "_response_info" not in pickle.loads(pickle.dumps(Stop())).__dict__

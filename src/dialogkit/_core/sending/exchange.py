@@ -270,7 +270,12 @@ class Exchange:
         if operation.answer == "json":
             strict = self._settings.strict if self._options.strict is None else self._options.strict
             result = decode(
-                operation, content, strict=strict, on_drift=self._settings.on_drift, request_id=info.request_id
+                operation,
+                content,
+                strict=strict,
+                on_drift=self._settings.on_drift,
+                request_id=info.request_id,
+                headers=info.headers,
             )
             attach_info(result, info)
             return result
