@@ -20,7 +20,7 @@ class AuthContext:
     """What an `Auth` is told about the call that it makes headers for."""
 
     operation: str
-    """The operation's id."""
+    """The operation as users write it, such as `conversations.search`."""
     location_id: str | None = None
     """The location that the call concerns, where the platform has locations."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)

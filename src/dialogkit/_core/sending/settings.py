@@ -65,7 +65,7 @@ class Settings:
     def limits_of(self, operation: Operation[Any]) -> tuple[RateLimit, ...]:
         """Return what the requests of `operation` are counted by: nothing, if it has neither credential nor limits."""
         general = self.limits if operation.authenticated else ()
-        own = self.operation_limits.get(operation.id)
+        own = self.operation_limits.get(operation.function)
         return general if own is None else (*general, *own)
 
     def is_its_own_refusal(self, operation: Operation[Any], pause: float) -> bool:
@@ -75,6 +75,6 @@ class Settings:
         """
         return (
             operation.authenticated
-            and operation.id in self.operation_limits
+            and operation.function in self.operation_limits
             and pause > max((limit.per for limit in self.limits), default=0.0)
         )

@@ -2,7 +2,8 @@
 
 It may know `errors`, and nothing else of this package.
 
-Others use: `background`, `blotted`, `CancelledWorkError`, `derive`, `Detached`, `FirstFault`, `Guarded`, `http_date`,
-    `is_count`, `is_duration`, `is_positive`, `LazyModule`, `logger`, `Method`, `now_by`, `printable`, `RedisAccess`,
-    `RedisClient`, `RedisOutage`, `Script`, `Secret`, `SecretFields`, `version`.
+Others use: `AwaitedOnce`, `background`, `blotted`, `CancelledWorkError`, `derive`, `Detached`, `FirstFault`,
+    `Guarded`, `http_date`, `is_count`, `is_duration`, `is_positive`, `LazyModule`, `logger`, `Method`, `now_by`,
+    `printable`, `RedisAccess`, `RedisClient`, `RedisOutage`, `refuses`, `Script`, `Secret`, `SecretFields`,
+    `version`.
 """
