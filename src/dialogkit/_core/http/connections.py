@@ -42,6 +42,7 @@ AIOHTTP_ERRORS: Final = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 SIZES_OF_HEADERS: Final[dict[str, Any]] = {"max_line_size": 64 * 1024, "max_field_size": 64 * 1024, "max_headers": 256}
 """What a head may have, in bytes and in lines; aiohttp's own sizes are smaller than those of httpx."""
 
+_LATEST: Final = 1.0  # seconds that an attempt may be ended too late
 _PROXY_ERRORS: Final = (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError)
 
 
@@ -55,23 +56,24 @@ class GuardedProtocol(ResponseHandler):
     torn = False
     """It ended in the middle of an answer, and not because the server said so."""
     is_head = False
-    connector: aiohttp.BaseConnector | None = None
+    connector: GuardedConnector | None = None
+    until = 0.0
+    """The event loop's time at which the attempt ends."""
     _poll: Any = None
-    _end_of_attempt: asyncio.TimerHandle | None = None
 
     def lend(self, connection: Connection, req: ClientRequest, timeout: aiohttp.ClientTimeout) -> None:
         """Get ready for a request."""
         self.at_rest = self.overdue = self.torn = False
         self.is_head = req.method == "HEAD"
-        if timeout.sock_read is not None:
-            self._end_of_attempt = self._loop.call_later(ATTEMPT * timeout.sock_read, self._give_up)
+        if timeout.sock_read is not None and self.connector is not None:
+            self.until = self._loop.time() + ATTEMPT * timeout.sock_read
+            self.connector.watch(self, timeout.sock_read)
         connection.add_callback(self._rest)
 
     def may_take_all_time(self) -> None:
         """Let the attempt take as long as pieces keep coming."""
-        if self._end_of_attempt is not None:
-            self._end_of_attempt.cancel()
-            self._end_of_attempt = None
+        if self.connector is not None:
+            self.connector.busy.discard(self)
 
     def is_dirty(self) -> bool:
         """Say whether anything has come since the last answer, an end included."""
@@ -139,7 +141,8 @@ class GuardedProtocol(ResponseHandler):
         self.at_rest = True
         self.may_take_all_time()
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """Drop the connection: the attempt takes too long."""
         self.overdue = self.torn = True
         if self.transport is not None:
             self.transport.abort()
@@ -151,6 +154,27 @@ class GuardedConnector(aiohttp.TCPConnector):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)  # pyright: ignore[reportUnknownMemberType] - its sockets are typed loosely
         self._factory: Any = self._connection
+        self.busy: set[GuardedProtocol] = set()
+        """The connections whose attempt has an end."""
+        self._watching: asyncio.TimerHandle | None = None
+
+    def watch(self, protocol: GuardedProtocol, seconds: float) -> None:
+        """End the attempt of `protocol` in time; one timer looks after all, since one for each costs more than a look.
+
+        Args:
+            protocol: A connection that is busy.
+            seconds: How late its attempt may be ended.
+        """
+        self.busy.add(protocol)
+        if self._watching is None:
+            self._watching = self._loop.call_later(min(seconds, _LATEST), self._look, min(seconds, _LATEST))
+
+    def _look(self, seconds: float) -> None:
+        now = self._loop.time()
+        for protocol in [each for each in self.busy if each.until <= now]:
+            self.busy.discard(protocol)
+            protocol.give_up()
+        self._watching = self._loop.call_later(seconds, self._look, seconds) if self.busy else None
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:
         told: TransportFailure
