@@ -3,6 +3,6 @@
 It may know `errors`, and nothing else of this package.
 
 Others use: `blotted`, `CancelledWorkError`, `derive`, `Detached`, `FirstFault`, `Guarded`, `http_date`, `is_count`,
-    `is_duration`, `is_positive`, `LazyModule`, `leave_out`, `logger`, `Method`, `note`, `now_by`, `printable`,
-    `RedisClient`, `registered`, `Secret`, `SecretFields`, `shows`, `version`.
+    `is_duration`, `is_positive`, `LazyModule`, `leave_out`, `logger`, `may_show`, `Method`, `nearest`, `note`,
+    `now_by`, `printable`, `RedisClient`, `registered`, `Secret`, `SecretFields`, `version`.
 """
