@@ -109,7 +109,7 @@ def with_checked_options(call: Call[T]) -> Call[T]:
         InvalidArgumentError: They are something else, or name what there is not.
     """
     given: object = call.options
-    if given is None or isinstance(given, CallOptions):
+    if given is None or isinstance(given, CallOptions):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
         return call
     operation = call.operation.id
     if not isinstance(given, Mapping):
