@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from dialogkit._core.sending.retry import RetryPolicy
     from dialogkit._core.webhooks.dedupe import Claim, DedupeStore, MemoryDedupeStore, handled_once
     from dialogkit._core.webhooks.dedupe_redis import RedisDedupeStore
+    from dialogkit._core.webhooks.schemes import SignatureScheme, WebhookProof
     from dialogkit._core.webhooks.verifier import WebhookDelivery, WebhookEvent, WebhookVerifier
     from dialogkit.convoai.client import ConvoAI
     from dialogkit.hoopai.client import HoopAI
@@ -120,6 +121,7 @@ __all__ = [
     "RetryEvent",
     "RetryPolicy",
     "ServerError",
+    "SignatureScheme",
     "StopCall",
     "Token",
     "TokenError",
@@ -129,6 +131,7 @@ __all__ = [
     "Upload",
     "WebhookDelivery",
     "WebhookEvent",
+    "WebhookProof",
     "WebhookVerificationError",
     "WebhookVerifier",
     "__version__",
@@ -155,6 +158,7 @@ _HOMES = {
     "_core.auth.token_redis": ("RedisTokenStore",),
     "_core.auth.tokens": ("MemoryTokenStore", "Token", "TokenStore"),
     "_core.files.uploads": ("Upload",),
+    "_core.webhooks.schemes": ("SignatureScheme", "WebhookProof"),
     "_core.webhooks.verifier": ("WebhookDelivery", "WebhookEvent", "WebhookVerifier"),
     "convoai.client": ("ConvoAI",),
     "hoopai.client": ("HoopAI",),
