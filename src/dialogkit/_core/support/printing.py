@@ -19,9 +19,12 @@ _SHORTEST: Final = 4
 _SHORT: Final = 8
 """Shorter ones are only looked for as words of their own."""
 _ESCAPED: Final = re.compile(
-    r"%(?:25)*([0-9a-f]{2})|\\+(?:u00|x)([0-9a-f]{2})|&#(?:([0-9]{2,3})|x([0-9a-f]{2}));|(\\+(?=/)|\0)", re.IGNORECASE
+    r"%(?:25)*([0-9a-f]{2})|\\+(?:(?:u00|x)([0-9a-f]{2}))?|&#(?:([0-9]{2,3})|x([0-9a-f]{2}));|\0", re.IGNORECASE
 )
-"""A character of ASCII in an escaped form; a backslash that may be left out, and what is left of UTF-16."""
+"""A character of ASCII in an escaped form; backslashes, which are passed over, and what is left of UTF-16.
+
+A run of backslashes matches whatever follows it: were it tried again from each of them, a long one would take for ever.
+"""
 
 
 def printable(text: str) -> str:
