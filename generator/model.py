@@ -171,6 +171,7 @@ class Operation:
     header_model: str | None
     retry: Literal["safe", "idempotent", "never-after-sent"]
     unwrap: str | None
+    also_wrapped_in: tuple[str, ...]
     items: str | None
     single_as_list: bool
     authenticated: bool

@@ -194,6 +194,8 @@ def _special_arguments(operation: Operation) -> Iterator[tuple[str, str]]:
         yield "authenticated", "False"
     if operation.unwrap:
         yield "unwrap", literal(operation.unwrap)
+    if operation.also_wrapped_in:
+        yield "also_wrapped_in", str(operation.also_wrapped_in)
     if operation.items:
         yield "items", literal(operation.items)
     if operation.single_as_list:

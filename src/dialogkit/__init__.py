@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ReauthorizationRequiredError,
         ResponseValidationError,
         ServerError,
+        StopCall,
         TokenError,
         UnprocessableEntityError,
         UnsupportedMediaTypeError,
@@ -51,10 +52,12 @@ if TYPE_CHECKING:
     from dialogkit._core.limits.redis import RedisRateLimiter
     from dialogkit._core.limits.terms import Allowance, Permit, RateLimit, RateLimiter
     from dialogkit._core.lists.pager import Page, Pager
+    from dialogkit._core.observing.observer import AttemptInfo, Observer
     from dialogkit._core.response import APIResponse, ResponseInfo, response_info
     from dialogkit._core.sending.retry import RetryPolicy
     from dialogkit._core.webhooks.dedupe import Claim, DedupeStore, MemoryDedupeStore, handled_once
     from dialogkit._core.webhooks.dedupe_redis import RedisDedupeStore
+    from dialogkit._core.webhooks.schemes import SignatureScheme, WebhookProof
     from dialogkit._core.webhooks.verifier import WebhookDelivery, WebhookEvent, WebhookVerifier
     from dialogkit.convoai.client import ConvoAI
     from dialogkit.hoopai.client import HoopAI
@@ -71,6 +74,7 @@ __all__ = [
     "APITimeoutError",
     "Allowance",
     "AmbiguousOutcomeError",
+    "AttemptInfo",
     "Auth",
     "AuthContext",
     "AuthenticationError",
@@ -96,6 +100,7 @@ __all__ = [
     "Model",
     "NotFoundError",
     "OAuth2",
+    "Observer",
     "Omit",
     "Page",
     "Pager",
@@ -119,6 +124,8 @@ __all__ = [
     "RetryEvent",
     "RetryPolicy",
     "ServerError",
+    "SignatureScheme",
+    "StopCall",
     "Token",
     "TokenError",
     "TokenStore",
@@ -127,6 +134,7 @@ __all__ = [
     "Upload",
     "WebhookDelivery",
     "WebhookEvent",
+    "WebhookProof",
     "WebhookVerificationError",
     "WebhookVerifier",
     "__version__",
@@ -142,6 +150,7 @@ _HOMES = {
     "_core.events": ("Drift", "RateLimitEvent", "RequestEvent", "ResponseEvent", "RetryEvent"),
     "_core.codec.models": ("Model",),
     "_core.lists.pager": ("Page", "Pager"),
+    "_core.observing.observer": ("AttemptInfo", "Observer"),
     "_core.response": ("APIResponse", "ResponseInfo", "response_info"),
     "_core.auth.bearer": ("Auth", "AuthContext"),
     "_core.limits.terms": ("Allowance", "Permit", "RateLimit", "RateLimiter"),
@@ -153,6 +162,7 @@ _HOMES = {
     "_core.auth.token_redis": ("RedisTokenStore",),
     "_core.auth.tokens": ("MemoryTokenStore", "Token", "TokenStore"),
     "_core.files.uploads": ("Upload",),
+    "_core.webhooks.schemes": ("SignatureScheme", "WebhookProof"),
     "_core.webhooks.verifier": ("WebhookDelivery", "WebhookEvent", "WebhookVerifier"),
     "convoai.client": ("ConvoAI",),
     "hoopai.client": ("HoopAI",),

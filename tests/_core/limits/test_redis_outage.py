@@ -14,7 +14,7 @@ from redis import exceptions
 
 from dialogkit._core.errors import RateLimitWaitError
 from dialogkit._core.limits.redis import OnOutage, RedisRateLimiter
-from dialogkit._core.limits.redis_script import Granted, Report, encoded, name_of
+from dialogkit._core.limits.redis_script import Report, name_of
 from dialogkit._core.limits.terms import Key, Permit, RateLimit
 from tests.support.redis_server import RedisServer, at_most, until
 
@@ -62,26 +62,30 @@ def news(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.levelname for record in caplog.records]
 
 
-@pytest.mark.parametrize("on_outage", ["local", "fail", "open"])
+@pytest.mark.parametrize(("on_outage", "failed"), [("local", 3), ("fail", 4), ("open", 0)])
 async def test_it_goes_on_while_redis_is_out_and_recovers(
-    server: RedisServer, redis: Any, caplog: pytest.LogCaptureFixture, on_outage: OnOutage
+    server: RedisServer, redis: Any, caplog: pytest.LogCaptureFixture, on_outage: OnOutage, failed: int
 ) -> None:
     limiter = RedisRateLimiter(redis, on_outage=on_outage, timeout=0.3, retry_every=60)
-    before = await take(limiter)
+    before = await take(limiter)  # which counts all the same when Redis has lost it
     server.stop()
     results = await asyncio.gather(*(take(limiter) for _ in range(4)), return_exceptions=True)
-    failed = [result for result in results if isinstance(result, RateLimitWaitError)]
-    assert len(failed) == {"local": 2, "fail": 4, "open": 0}[on_outage]
+    assert sum(isinstance(result, RateLimitWaitError) for result in results) == failed
     assert news(caplog) == ["WARNING"]
     before.settle()
 
     server.start()
     limiter._health._next_trial = 0
-    permits = [await take(limiter) for _ in range(2)]
-    assert await redis.hlen(NAME) == 3
+    permits = [result for result in results if not isinstance(result, BaseException)]
+    if on_outage != "local":
+        permits.append(await take(limiter, 30))
     with pytest.raises(RateLimitWaitError):
         await take(limiter)
+    await limiter.aclose()
     assert news(caplog) == ["WARNING", "INFO"]
+    assert await redis.hlen(NAME) == 2  # the other one in flight
+    with pytest.raises(RateLimitWaitError):
+        await RedisRateLimiter(redis, timeout=60).acquire(KEY, TWO, max_wait=0)
     for permit in permits:
         permit.settle()
     await limiter.aclose()
@@ -129,8 +133,7 @@ async def test_what_became_of_permits_is_told_afterwards(redis: Any, caplog: pyt
 
 
 def test_a_pause_that_is_told_late_is_as_much_shorter() -> None:
-    extents = encoded(TWO)
-    report = Report("id", Granted(1, (0,)), extents, (), 30.0)
+    report = Report("id", (), 30.0)
     report._since -= 10
     assert 19_000_000 < cast("int", report.row()[2]) <= 20_000_000
     report._since -= 30
@@ -233,6 +236,99 @@ async def test_a_cancelled_trial_is_not_the_last_one() -> None:
         await asyncio.gather(trial, return_exceptions=True)
     gate.closed.set()
     await limiter.aclose()
+
+
+async def test_tokens_that_were_taken_meanwhile_are_told(redis: Any) -> None:
+    """In flight or on their way back; then another process has none left."""
+    switch = Switch(redis)
+    limits = (RateLimit(5, per=60),)
+    limiter = RedisRateLimiter(switch, timeout=60, retry_every=60)
+    switch.off = True
+    settled, flying = [await limiter.acquire(KEY, limits, max_wait=0) for _ in range(2)]
+    settled.settle()
+    switch.off = False
+    limiter._health._next_trial = 0
+    last = await limiter.acquire(KEY, limits, max_wait=0)
+    await limiter.aclose()
+    other = RedisRateLimiter(redis, timeout=60)
+    permits = [await other.acquire(KEY, limits, max_wait=0) for _ in range(2)]
+    with pytest.raises(RateLimitWaitError):
+        await other.acquire(KEY, limits, max_wait=0)
+    for permit in (flying, last, *permits):
+        permit.settle()
+    for each in (limiter, other):
+        await each.aclose()
+    assert await redis.hkeys(NAME) == [b"state"]
+    assert limiter._keys == {}
+
+
+class Forgetful(Switch):
+    """A client whose next answer is lost, after Redis has done what was asked."""
+
+    lose = False
+
+    async def __call__(self, keys: Sequence[str], args: Iterable[str | int]) -> Any:
+        answer = await super().__call__(keys, args)
+        if self.lose:
+            self.lose = False
+            raise exceptions.ConnectionError("lost")
+        return answer
+
+
+async def test_what_was_told_before_the_answer_was_lost_is_not_counted_twice(redis: Any) -> None:
+    switch = Forgetful(redis)
+    limits = (RateLimit(5, per=60),)
+    limiter = RedisRateLimiter(switch, timeout=60, retry_every=60)
+    switch.off = True
+    (await limiter.acquire(KEY, limits, max_wait=0)).settle()
+    switch.off, switch.lose = False, True
+    limiter._health._next_trial = 0
+    permits = [await limiter.acquire(KEY, limits, max_wait=0)]  # told, but without an answer
+    limiter._health._next_trial = 0
+    permits.append(await limiter.acquire(KEY, limits, max_wait=0))
+    await limiter.aclose()
+    other = RedisRateLimiter(redis, timeout=60)
+    permits += [await other.acquire(KEY, limits, max_wait=0) for _ in range(2)]
+    with pytest.raises(RateLimitWaitError):
+        await other.acquire(KEY, limits, max_wait=0)
+    for permit in permits:
+        permit.settle()
+    for each in (limiter, other):
+        await each.aclose()
+
+
+async def test_one_process_never_exceeds_a_limit_whatever_redis_does(server: RedisServer, redis: Any) -> None:
+    """It goes, comes back empty, forgets everything, and is silent; the clock of the test is the server's."""
+    limit = RateLimit(10, per=0.5)
+    limiter = RedisRateLimiter(redis, timeout=0.1, retry_every=0.05, lease=3)
+    sent: list[float] = []
+    loop = asyncio.get_running_loop()
+    is_over = False
+
+    async def send() -> None:
+        while not is_over:
+            permit = await limiter.acquire(KEY, (limit,), max_wait=None)
+            sent.append(loop.time())
+            await asyncio.sleep(0.002)
+            permit.settle()
+
+    tasks = [asyncio.create_task(send()) for _ in range(6)]
+    for change in (server.stop, server.start, server.freeze, server.go_on):
+        count = len(sent) + 13
+        await until(partial(at_least, sent, count))
+        change()
+    for _ in range(2):
+        await until(partial(at_least, sent, len(sent) + 7))
+        await redis.flushall()
+    await until(partial(at_least, sent, len(sent) + 15))
+    is_over = True
+    await asyncio.gather(*tasks)
+    await limiter.aclose()
+    assert max(sum(first <= each < first + limit.per for each in sent) for first in sent) <= limit.limit
+
+
+def at_least(sent: list[float], count: int) -> bool:
+    return len(sent) >= count
 
 
 async def test_a_long_outage_piles_nothing_up() -> None:

@@ -62,6 +62,15 @@ class DrainableAuth(Protocol):
         ...
 
 
+@runtime_checkable
+class AccountAuth(Protocol):
+    """An `Auth` that has a credential for each account, and so knows what a platform counts a call by."""
+
+    def account(self, context: AuthContext, /) -> str:
+        """Return the account whose credential a call is sent with."""
+        ...
+
+
 class BearerAuth:
     """A fixed token or API key, sent as `Authorization: Bearer …`.
 

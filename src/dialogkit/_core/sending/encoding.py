@@ -67,7 +67,7 @@ class BodyStream:
 class Encoded:
     """A request without its credential, ready to be made anew for each attempt."""
 
-    __slots__ = ("_content", "_headers", "_origin", "_target", "account", "advice", "operation")
+    __slots__ = ("_content", "_headers", "_origin", "_target", "account", "advice", "elsewhere", "operation")
 
     def __init__(
         self,
@@ -80,6 +80,8 @@ class Encoded:
         self.operation = operation
         self.account = account
         self.advice: str | None = None
+        self.elsewhere = not operation.path.startswith("/")
+        """Whether it goes to a complete URL, and not below the client's own."""
         self._origin, self._target = where
         self._headers = headers
         self._content = content
@@ -94,7 +96,9 @@ class Encoded:
         headers = self._headers.copy()
         for name, value in credential.items():
             headers[name.lower()] = value
-        return Request(self.operation.method, self._origin, self._target, headers, self._content)
+        return Request(
+            self.operation.method, self._origin, self._target, headers, self._content, elsewhere=self.elsewhere
+        )
 
     def __repr__(self) -> str:
         return f"<Encoded {self.operation.id}>"
