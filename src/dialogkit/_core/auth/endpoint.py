@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
-from pydantic_core import from_json
-
 from dialogkit._core.auth.tokens import Token, is_bearer
 from dialogkit._core.call import Call, Caller, CallOptions, Operation, RetrySafety
 from dialogkit._core.errors import (
@@ -199,7 +197,7 @@ _OPEN: Final = frozenset({"grant_type", "user_type", "redirect_uri", "client_id"
 
 def _grant(answer: APIResponse, now: float) -> Grant | Failure:
     try:
-        fields: object = from_json(answer.content, allow_inf_nan=False)
+        fields: object = answer.json()
     except ValueError:
         fields = None
     known: dict[str, Any] = {"status": answer.status, "request_id": answer.info.request_id}
