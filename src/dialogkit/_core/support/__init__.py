@@ -2,7 +2,8 @@
 
 It may know `errors`, and nothing else of this package.
 
-Others use: `blotted`, `CancelledWorkError`, `derive`, `Detached`, `FirstFault`, `Guarded`, `http_date`, `is_count`,
-    `is_duration`, `is_positive`, `LazyModule`, `leave_out`, `logger`, `Method`, `note`, `now_by`, `printable`,
-    `RedisClient`, `registered`, `Secret`, `SecretFields`, `version`.
+Others use: `AwaitedOnce`, `background`, `blotted`, `CancelledWorkError`, `derive`, `Detached`, `FirstFault`, `Guarded`,
+    `http_date`, `is_count`, `is_duration`, `is_positive`, `LazyModule`, `leave_out`, `logger`, `Method`, `note`,
+    `now_by`, `printable`, `RedisAccess`, `RedisClient`, `RedisOutage`, `refuses`, `Script`, `Secret`, `SecretFields`,
+    `version`.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import secrets
 from collections.abc import Awaitable, Callable
@@ -13,7 +12,7 @@ import anyio
 
 from dialogkit._core.errors import ConfigurationError, DialogkitError
 from dialogkit._core.support.checks import is_positive
-from dialogkit._core.support.redis import RedisClient, registered
+from dialogkit._core.support.redis import RedisAccess, RedisClient, RedisOutage
 from dialogkit._core.webhooks.dedupe import DEFAULT_LEASE, DEFAULT_TTL, Claim, OpenClaims, check_times
 
 T = TypeVar("T")
@@ -74,15 +73,14 @@ class RedisDedupeStore:
         if not all(callable(getattr(redis, name, None)) for name in ("set", "get")):
             raise ConfigurationError(f"redis takes a redis.asyncio.Redis, not {type(redis).__name__}")
         self._redis = redis
-        self._free = registered("RedisDedupeStore", redis, _RELEASE)
-        self._failures = _redis_error()
+        self._access = RedisAccess("RedisDedupeStore")
+        self._free = self._access.script(redis, _RELEASE)
         self._ttl = math.ceil(ttl * 1_000)
         self._lease = math.ceil(lease * 1_000)
         self._prefix = prefix
         self._timeout = timeout
         self._line = anyio.Semaphore(_MOST_AT_ONCE)
         self._claims = OpenClaims[bytes](_MOST_CLAIMS)
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def claim(self, key: str) -> Claim:
         """Take a delivery for the time of the lease, if nobody has it and it was not handled.
@@ -91,7 +89,7 @@ class RedisDedupeStore:
             DialogkitError: Redis does not answer.
             ConfigurationError: This is not the event loop that the store belongs to.
         """
-        self._check_loop()
+        self._access.own_loop()
         mine = secrets.token_hex(16).encode()
         for _ in range(_ATTEMPTS):
             value: object = mine
@@ -113,7 +111,7 @@ class RedisDedupeStore:
         Raises:
             DialogkitError: Redis does not answer.
         """
-        self._check_loop()
+        self._access.own_loop()
         self._claims.end(key)
         await self._ask(partial(self._redis.set, self._prefix + key, _DONE, px=self._ttl))
 
@@ -123,7 +121,7 @@ class RedisDedupeStore:
         Raises:
             DialogkitError: Redis does not answer.
         """
-        self._check_loop()
+        self._access.own_loop()
         mine = self._claims.end(key)
         if mine is not None:
             await self._ask(partial(self._free, keys=[self._prefix + key], args=[mine.decode()]))
@@ -137,28 +135,10 @@ class RedisDedupeStore:
             with anyio.fail_after(self._timeout if new else math.inf):
                 async with self._line:
                     with anyio.fail_after(self._timeout):
-                        return await command()
-        except (self._failures, OSError, TimeoutError) as exc:
+                        return await self._access.ask(command())
+        except (RedisOutage, TimeoutError) as exc:
+            why = str(exc) or type(exc).__name__
             raise DialogkitError(
-                f"the dedupe store cannot ask Redis ({type(exc).__name__}): answer the delivery with 503, so that the "
-                "platform repeats it"
+                f"the dedupe store cannot ask Redis ({why}): answer the delivery with 503, so that the platform "
+                "repeats it"
             ) from exc
-
-    def _check_loop(self) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise ConfigurationError("RedisDedupeStore works under asyncio only") from None
-        self._loop = self._loop or loop
-        if self._loop is not loop:
-            raise ConfigurationError(
-                "this RedisDedupeStore belongs to another event loop, as its Redis client does: make one for each"
-            )
-
-
-def _redis_error() -> type[Exception]:
-    try:
-        from redis.exceptions import RedisError  # noqa: PLC0415 - an optional package
-    except ImportError:
-        raise ConfigurationError("RedisDedupeStore needs the package redis: pip install 'dialogkit[redis]'") from None
-    return RedisError
