@@ -331,3 +331,10 @@ def test_it_works_under_trio() -> None:
             return (await client.things.get("t1")).id
 
     assert trio.run(main) == "t1"
+
+
+async def test_an_echo_in_an_answer_of_success_is_blotted_out_of_the_error() -> None:
+    client = toy(Platform(httpx.Response(200, text=f"<html>debug {KEY} {KEY.upper()} \xff")))
+    with pytest.raises(ResponseValidationError) as caught:
+        await client.things.get("t1")
+    assert caught.value.body == "<html>debug *** *** \xff".encode()

@@ -11,13 +11,12 @@ import logging
 import re
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import quote
 
 from dialogkit._core.errors import APIConnectionError, APIStatusError, APITimeoutError, DialogkitError
 from dialogkit._core.events import RateLimitEvent, RetryEvent
 from dialogkit._core.observing.credentials import READ, content_of, secrets_of
 from dialogkit._core.observing.observer import AttemptInfo, Observer, operation_of, request_of
-from dialogkit._core.support.printing import printable
+from dialogkit._core.support.printing import blotted, printable
 
 LONGEST_BODY: Final = 2_000
 """Characters of a body that are logged."""
@@ -127,20 +126,11 @@ def excerpt(content: bytes, secrets: Sequence[str]) -> str:
     if b"\0" in start:
         return f"<{len(content)} bytes>"
     text = start.decode("utf-8", "replace")
-    forms = _forms(secrets)
-    for form in forms:
-        text = text.replace(form, "***")
-    text = _TOKENS.sub(r"\1***", text)
-    if len(content) > READ:  # its end may be the beginning of a secret
-        text = text[: len(text) - max(map(len, forms), default=0)]
+    text = _TOKENS.sub(r"\1***", blotted(text, secrets))
+    if len(content) > READ:  # its end may be the beginning of a secret, each character escaped
+        text = text[: max(len(text) - 6 * max(map(len, secrets), default=0), 0)]
     more = len(text) > LONGEST_BODY or len(content) > READ
     return printable(text[:LONGEST_BODY]) + (f" [... {len(content)} bytes]" if more else "")
-
-
-def _forms(secrets: Sequence[str]) -> tuple[str, ...]:
-    """Return the secrets in the spellings that an echo may have: as they are, in JSON of PHP, and in a URL."""
-    spellings = ((each, each.replace("/", "\\/"), quote(each, safe="")) for each in secrets)
-    return tuple(dict.fromkeys(form for forms in spellings for form in forms))
 
 
 def _reason(error: DialogkitError) -> str:

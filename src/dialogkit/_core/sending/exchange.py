@@ -36,7 +36,13 @@ from dialogkit._core.call import Call, Caller, CallOptions
 from dialogkit._core.codec.arguments import invalid
 from dialogkit._core.codec.decoding import decode
 from dialogkit._core.codec.models import attach_info
-from dialogkit._core.errors import ConfigurationError, DeadlineExceededError, DialogkitError, RateLimitWaitError
+from dialogkit._core.errors import (
+    ConfigurationError,
+    DeadlineExceededError,
+    DialogkitError,
+    RateLimitWaitError,
+    ResponseValidationError,
+)
 from dialogkit._core.files.downloads import ByteStream
 from dialogkit._core.http.pool import Connection, TransportFailure
 from dialogkit._core.http.transport import Answer, Request
@@ -56,6 +62,7 @@ from dialogkit._core.sending.errors import (
 from dialogkit._core.sending.retry import RETRY_COST, TIMEOUT_RETRY_COST, FailedAttempt, may_repeat_unanswered
 from dialogkit._core.sending.settings import Settings
 from dialogkit._core.support.checks import is_positive
+from dialogkit._core.support.printing import blotted
 from dialogkit._core.support.tracebacks import leave_out, note
 
 _NOTICEABLE: Final = 0.001
@@ -214,7 +221,7 @@ class Exchange:
             if self._watched is not None or self._settings.platform.deprecation_header is not None:
                 await self._announce(answer)
             if answer.is_success:
-                return await self._decoded(answer)
+                return await self._decoded(request, answer)
             return await self._refused(request, answer)
         except TransportFailure as exc:
             failure = exc
@@ -301,7 +308,7 @@ class Exchange:
             self._watched.body(content)
         return content
 
-    async def _decoded(self, answer: Answer) -> Any:
+    async def _decoded(self, request: Request, answer: Answer) -> Any:
         """Return the result; an answer of bytes is handed on as it begins."""
         operation = self._operation
         if operation.answer == "bytes":
@@ -311,15 +318,29 @@ class Exchange:
         content = await self._read(answer)
         info = self._info(answer, content)
         if operation.answer == "json":
-            strict = self._settings.strict if self._options.strict is None else self._options.strict
-            result = decode(
-                operation, content, strict=strict, on_drift=self._settings.on_drift, request_id=info.request_id
-            )
+            result = self._parsed(request, content, info)
             attach_info(result, info)
             return result
         if operation.answer == "raw":
             return APIResponse(info, content)
         return APIResponse(info, content).text if operation.answer == "text" else None
+
+    def _parsed(self, request: Request, content: bytes, info: ResponseInfo) -> Any:
+        settings = self._settings
+        strict = settings.strict if self._options.strict is None else self._options.strict
+        try:
+            return decode(
+                self._operation,
+                content,
+                strict=strict,
+                on_drift=settings.on_drift,
+                request_id=info.request_id,
+                headers=info.headers,
+            )
+        except ResponseValidationError as error:
+            # Latin-1 keeps each byte that is no part of a secret.
+            error.body = blotted(error.body.decode("latin-1"), secrets_of(request)).encode("latin-1")
+            raise
 
     # What an attempt failed with, and whether the request may be sent again.
 
@@ -357,6 +378,7 @@ class Exchange:
             path=operation.path,
             attempts=self._attempts,
             repeatable=operation.retry != "never-after-sent" or not self.may_have_happened,
+            version_header=self._settings.platform.version_header,
             advice=self._encoded.advice,
             retry_after=self._asked(answer),
         )
