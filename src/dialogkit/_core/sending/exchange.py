@@ -320,9 +320,7 @@ class Exchange:
         content = await self._read(answer)
         info = self._info(answer, content)
         if operation.answer == "json":
-            result = self._parsed(request, content, info)
-            attach_info(result, info)
-            return result
+            return self._parsed(request, content, info)
         if operation.answer == "raw":
             return APIResponse(info, content)
         return APIResponse(info, content).text if operation.answer == "text" else None
@@ -331,7 +329,7 @@ class Exchange:
         settings = self._settings
         strict = settings.strict if self._options.strict is None else self._options.strict
         try:
-            return decode(
+            result = decode(
                 self._operation,
                 content,
                 strict=strict,
@@ -339,10 +337,10 @@ class Exchange:
                 request_id=info.request_id,
                 headers=info.headers,
             )
-        except ResponseValidationError as error:
-            # Latin-1 keeps each byte that is no part of a secret.
-            error.body = blotted(error.body.decode("latin-1"), secrets_of(request)).encode("latin-1")
-            raise
+        except ResponseValidationError as exc:
+            return self._unreadable(request, exc)
+        attach_info(result, info)
+        return result
 
     # What an attempt failed with, and whether the request may be sent again.
 
@@ -392,6 +390,13 @@ class Exchange:
         authorization = request.headers.get("authorization")
         headers = {} if authorization is None else {"Authorization": authorization}
         return await self._settings.auth.rejected(self._asking(headers))
+
+    def _unreadable(self, request: Request, error: ResponseValidationError) -> FailedAttempt:
+        """Free an error of what the answer may echo: from its body, and from the frames that have read it."""
+        # Latin-1 keeps each byte that is no part of a secret.
+        error.body = blotted(error.body.decode("latin-1"), secrets_of(request)).encode("latin-1")
+        error.__cause__ = error.__context__ = None
+        return FailedAttempt(error=error.with_traceback(None), repeatable=False)
 
     def _unanswered(self, failure: TransportFailure) -> FailedAttempt:
         """Turn a failure to get an answer into a typed error."""
