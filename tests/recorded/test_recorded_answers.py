@@ -48,7 +48,7 @@ class Recording:
     async def made_with(self, hoop: HoopAI) -> Any:
         """Make the call."""
         method, *arguments = self.call
-        keywords = arguments.pop() if arguments and isinstance(arguments[-1], dict) else {}
+        keywords: dict[str, Any] = arguments.pop() if arguments and isinstance(arguments[-1], dict) else {}
         return await attrgetter(method)(hoop)(*arguments, **keywords)
 
 

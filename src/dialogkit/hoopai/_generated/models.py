@@ -224,6 +224,7 @@ __all__ = [
     "OutboundCallCreate",
     "OutboundCallType",
     "OutboundMessageEvent",
+    "PlanChangeEvent",
     "ProviderEmailEvent",
     "ProviderError",
     "ProviderSmsEvent",
@@ -1220,7 +1221,7 @@ class BotStatusChangedEvent(Model):
     location_id: str
     """The location the event happened in."""
     timestamp: Timestamp | None = None
-    """When the event was sent. Refuse events older than about 5 minutes."""
+    """When the event was sent. The same on a repeated one, up to three days later."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
     app_id: str | None = None
@@ -1471,7 +1472,7 @@ class ConversationBotMessageEvent(Model):
     location_id: str
     """The location the event happened in."""
     timestamp: Timestamp | None = None
-    """When the event was sent. Refuse events older than about 5 minutes."""
+    """When the event was sent. The same on a repeated one, up to three days later."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
     app_id: str | None = None
@@ -1507,7 +1508,7 @@ class ConversationEscalatedEvent(Model):
     location_id: str
     """The location the event happened in."""
     timestamp: Timestamp | None = None
-    """When the event was sent. Refuse events older than about 5 minutes."""
+    """When the event was sent. The same on a repeated one, up to three days later."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
     app_id: str | None = None
@@ -1610,7 +1611,7 @@ class ConversationUnreadUpdateEvent(Model):
     location_id: str
     """The location the event happened in."""
     timestamp: Timestamp | None = None
-    """When the event was sent. Refuse events older than about 5 minutes."""
+    """When the event was sent. The same on a repeated one, up to three days later."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
     app_id: str | None = None
@@ -2339,7 +2340,7 @@ class InboundMessageEvent(Model):
     location_id: str
     """The location the event happened in."""
     timestamp: Timestamp | None = None
-    """When the event was sent. Refuse events older than about 5 minutes."""
+    """When the event was sent. The same on a repeated one, up to three days later."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
     app_id: str | None = None
@@ -2354,6 +2355,10 @@ class InboundMessageEvent(Model):
     """Id of the message."""
     message_type: str | None = None
     """Channel, spelt without the `TYPE_` prefix: `SMS`, `Email`, `CALL`, `VoiceMail` and others."""
+    message_type_id: int | None = None
+    """Numeric code of the message type, such as 1 call, 2 SMS, 3 email."""
+    message_type_string: str | None = None
+    """Message type with its prefix, such as `TYPE_SMS`."""
     direction: str | None = None
     """`inbound` or `outbound`."""
     status: str | None = None
@@ -2370,6 +2375,8 @@ class InboundMessageEvent(Model):
     """The user who wrote the message or took the call."""
     conversation_provider_id: str | None = None
     """The custom provider that carried the message."""
+    chat_widget_id: str | None = None
+    """The chat widget that the message was written in."""
     call_duration: int | None = None
     """Length of the call in seconds."""
     call_status: str | None = None
@@ -2390,6 +2397,10 @@ class InboundMessageEvent(Model):
     """Recipients of copies."""
     bcc: WebhookAddresses | None = None
     """Recipients of blind copies."""
+    cc_list: list[str] | None = None
+    """Recipients of copies, one by one."""
+    bcc_list: list[str] | None = None
+    """Recipients of blind copies, one by one."""
 
 
 class InstallTrial(Model):
@@ -2420,13 +2431,15 @@ class InstallEvent(Model):
     location_id: str | None = None
     """The location; absent when the app concerns a whole agency."""
     timestamp: Timestamp | None = None
-    """When the event was sent. Refuse events older than about 5 minutes."""
+    """When the event was sent. The same on a repeated one, up to three days later."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
     app_id: str | None = None
     """The app the event is sent to."""
     version_id: str | None = None
     """The installed version of the app."""
+    install_type: str | None = None
+    """What the app was installed for, for example `Location` or `Company`."""
     company_id: str | None = None
     """The company (agency)."""
     location_ids: list[str] | None = None
@@ -2537,7 +2550,7 @@ class KnowledgeBaseUpdatedEvent(Model):
     location_id: str
     """The location the event happened in."""
     timestamp: Timestamp | None = None
-    """When the event was sent. Refuse events older than about 5 minutes."""
+    """When the event was sent. The same on a repeated one, up to three days later."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
     app_id: str | None = None
@@ -2780,7 +2793,7 @@ class LcEmailStatsEvent(Model):
     location_id: str
     """The location the event happened in."""
     timestamp: Timestamp | None = None
-    """When the event was sent. Refuse events older than about 5 minutes."""
+    """When the event was sent. The same on a repeated one, up to three days later."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
     app_id: str | None = None
@@ -3492,7 +3505,7 @@ class OutboundMessageEvent(Model):
     location_id: str
     """The location the event happened in."""
     timestamp: Timestamp | None = None
-    """When the event was sent. Refuse events older than about 5 minutes."""
+    """When the event was sent. The same on a repeated one, up to three days later."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
     app_id: str | None = None
@@ -3551,15 +3564,40 @@ class OutboundMessageEvent(Model):
     """Message type with its prefix, such as `TYPE_SMS`."""
 
 
+class PlanChangeEvent(Model):
+    """The plan of a paid app was changed."""
+
+    type: Literal["PLAN_CHANGE"] = "PLAN_CHANGE"
+    """Name of the event."""
+    location_id: str | None = None
+    """The location; absent when the app concerns a whole agency."""
+    timestamp: Timestamp | None = None
+    """When the event was sent. The same on a repeated one, up to three days later."""
+    webhook_id: str | None = None
+    """Id of the delivery. The same on a repeated one."""
+    app_id: str | None = None
+    """The app the event is sent to."""
+    version_id: str | None = None
+    """The installed version of the app."""
+    company_id: str | None = None
+    """The company (agency)."""
+    user_id: str | None = None
+    """The user who changed the plan."""
+    current_plan_id: str | None = None
+    """The plan until now."""
+    new_plan_id: str | None = None
+    """The plan from now on."""
+
+
 class ProviderEmailEvent(Model):
     """An email for an app's own provider to deliver."""
 
-    type: Literal["Email"] = "Email"
-    """The channel."""
+    type: str
+    """The channel, `Email`, or `Custom` where the app's provider is a custom one."""
     location_id: str
     """The location the event happened in."""
     timestamp: Timestamp | None = None
-    """When the event was sent. Refuse events older than about 5 minutes."""
+    """When the event was sent. The same on a repeated one, up to three days later."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
     app_id: str | None = None
@@ -3568,6 +3606,10 @@ class ProviderEmailEvent(Model):
     """The installed version of the app."""
     contact_id: str | None = None
     """The contact to reach."""
+    conversation_provider_id: str | None = None
+    """The app's provider that is to deliver it."""
+    reply_to_alt_id: str | None = None
+    """The provider's own id of the message that this one answers."""
     message_id: str | None = None
     """Id of the message, for reporting its status."""
     email_message_id: str | None = None
@@ -3589,12 +3631,12 @@ class ProviderEmailEvent(Model):
 class ProviderSmsEvent(Model):
     """A text message for an app's own provider to deliver."""
 
-    type: Literal["SMS"] = "SMS"
-    """The channel."""
+    type: str
+    """The channel, `SMS`, or `Custom` where the app's provider is a custom one."""
     location_id: str
     """The location the event happened in."""
     timestamp: Timestamp | None = None
-    """When the event was sent. Refuse events older than about 5 minutes."""
+    """When the event was sent. The same on a repeated one, up to three days later."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
     app_id: str | None = None
@@ -3603,6 +3645,10 @@ class ProviderSmsEvent(Model):
     """The installed version of the app."""
     contact_id: str | None = None
     """The contact to reach."""
+    conversation_provider_id: str | None = None
+    """The app's provider that is to deliver it."""
+    reply_to_alt_id: str | None = None
+    """The provider's own id of the message that this one answers."""
     message_id: str | None = None
     """Id of the message, for reporting its status."""
     phone: str | None = None
@@ -3769,7 +3815,7 @@ class UninstallEvent(Model):
     location_id: str | None = None
     """The location; absent when the app concerns a whole agency."""
     timestamp: Timestamp | None = None
-    """When the event was sent. Refuse events older than about 5 minutes."""
+    """When the event was sent. The same on a repeated one, up to three days later."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
     app_id: str | None = None
@@ -4752,7 +4798,7 @@ class VoiceAiCallEndEvent(Model):
     location_id: str
     """The location the event happened in."""
     timestamp: Timestamp | None = None
-    """When the event was sent. Refuse events older than about 5 minutes."""
+    """When the event was sent. The same on a repeated one, up to three days later."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
     app_id: str | None = None
@@ -4824,7 +4870,7 @@ class VoiceCallCompletedEvent(Model):
     location_id: str
     """The location the event happened in."""
     timestamp: Timestamp | None = None
-    """When the event was sent. Refuse events older than about 5 minutes."""
+    """When the event was sent. The same on a repeated one, up to three days later."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
     app_id: str | None = None
@@ -4849,7 +4895,7 @@ class VoiceCallEscalatedEvent(Model):
     location_id: str
     """The location the event happened in."""
     timestamp: Timestamp | None = None
-    """When the event was sent. Refuse events older than about 5 minutes."""
+    """When the event was sent. The same on a repeated one, up to three days later."""
     webhook_id: str | None = None
     """Id of the delivery. The same on a repeated one."""
     app_id: str | None = None

@@ -32,6 +32,7 @@ EVENTS: Mapping[str, Callable[[], type[Model]]] = {
     "LCEmailStats": lambda: models.LcEmailStatsEvent,
     "INSTALL": lambda: models.InstallEvent,
     "UNINSTALL": lambda: models.UninstallEvent,
+    "PLAN_CHANGE": lambda: models.PlanChangeEvent,
     "VoiceAiCallEnd": lambda: models.VoiceAiCallEndEvent,
 }
 """The models of the known events, by the name that the platform gives each; called to keep imports cheap."""
