@@ -45,10 +45,7 @@ _OPERATION: dict[str, Callable[[Any], bool]] = {
     "x-single-as-list": lambda value: value is True,
     **_GROUPS,
 }
-_COMPONENT: dict[str, Callable[[Any], bool]] = {
-    **_GROUPS,
-    "x-read-as": lambda value: value in ("date-time", "date"),
-}
+_COMPONENT: dict[str, Callable[[Any], bool]] = {**_GROUPS, "x-read-as": lambda value: value in ("date-time", "date")}
 _WEBHOOK = {"x-source": _OPERATION["x-source"]}
 _INFO: dict[str, Callable[[Any], bool]] = {
     "x-client": lambda value: isinstance(value, str) and is_python_name(value),
