@@ -51,7 +51,7 @@ from dialogkit._core.call import OMIT, Call, Caller, CallOptions, RetrySafety
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.events import DriftHandler, RateLimitHook, RequestHook, ResponseHook, RetryHook
 from dialogkit._core.files.downloads import Download
-from dialogkit._core.http.transport import AsyncClient, Transport
+from dialogkit._core.http.transport import MAX_BYTES, AsyncClient, Transport
 from dialogkit._core.http.urls import check_url
 from dialogkit._core.limits.headers import Doubts
 from dialogkit._core.limits.memory import MemoryRateLimiter
@@ -97,7 +97,9 @@ class ClientOptions(TypedDict, total=False):
     base_url: str | None
     """Where the platform is, its public address unless given."""
     timeout: float
-    """Seconds that one attempt may take to connect, and then to wait for each piece of the answer; 60 unless given."""
+    """Seconds that one attempt may take to connect, then for each piece of the request that is sent, then to wait for
+    each piece of the answer; 60 unless given. An attempt as a whole ends after ten times as long, unless its answer is
+    taken as a stream or written to a file."""
     deadline: float | None
     """Seconds that a whole call may take, with waits and repeated attempts; no limit unless given."""
     rate_limit: RateLimit | Sequence[RateLimit] | RateLimiter | None
@@ -118,6 +120,9 @@ class ClientOptions(TypedDict, total=False):
     http_client: httpx.AsyncClient | AsyncClient | Transport | None
     """Sends the requests, in place of a connection pool of the client's own: an `httpx.AsyncClient`, an
     `httpx2.AsyncClient`, or a `dialogkit.transport.Transport`. It stays yours to close."""
+    max_answer_bytes: int
+    """How many bytes of an answer are read into memory, once decompressed; 64 MiB unless given. Files that are written
+    to disk or taken as a stream have no such limit."""
     on_drift: DriftHandler | None
     """Told where an answer differs from the document; warnings of the logger `dialogkit` unless given."""
     strict: bool
@@ -304,6 +309,7 @@ class BaseClient(Generic[OptionsT]):
             doubts=self._shared.doubts,
             timeout=common.get("timeout", DEFAULT_TIMEOUT),
             deadline=common.get("deadline"),
+            max_answer_bytes=common.get("max_answer_bytes", MAX_BYTES),
             strict=common.get("strict", False),
             allow_insecure=common.get("allow_insecure", False),
         )

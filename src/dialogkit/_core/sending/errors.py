@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import (
     AmbiguousOutcomeError,
+    AnswerTooLargeError,
     APIConnectionError,
     APIStatusError,
     APITimeoutError,
@@ -24,7 +25,7 @@ from dialogkit._core.errors import (
     RateLimitWaitError,
     status_error_class,
 )
-from dialogkit._core.http.failure import TransportFailure
+from dialogkit._core.http.failure import AnswerTooLarge, TransportFailure
 from dialogkit._core.http.transport import Answer
 from dialogkit._core.limits.headers import seconds_of
 from dialogkit._core.limits.terms import LONGEST_WINDOW
@@ -282,6 +283,23 @@ def no_answer_error(
     )
     return (APITimeoutError if failure.timed_out else APIConnectionError)(
         f"{call} got no complete answer{times}: {failure.reason}.{reached} {advice}.", **facts
+    )
+
+
+def too_large_error(operation: Operation[Any], failure: AnswerTooLarge, *, attempts: int) -> AnswerTooLargeError:
+    """Make the error for an answer that is too large to be read into memory.
+
+    Args:
+        operation: What was called.
+        failure: What the transport said.
+        attempts: How many there have been.
+    """
+    return AnswerTooLargeError(
+        f"{operation.id}: {operation.method} {operation.path} was carried out, but {failure.reason}. Ask for less at a "
+        "time, or raise max_answer_bytes.",
+        operation=operation.id,
+        attempts=attempts,
+        limit=failure.limit,
     )
 
 

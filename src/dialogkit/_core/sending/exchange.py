@@ -46,6 +46,7 @@ from dialogkit._core.errors import (
     ResponseValidationError,
 )
 from dialogkit._core.files.downloads import ByteStream
+from dialogkit._core.http.failure import AnswerTooLarge
 from dialogkit._core.http.pool import Connection, TransportFailure
 from dialogkit._core.http.transport import Answer, Request
 from dialogkit._core.limits.terms import Allowance, Permit, RateLimit, RateLimiter
@@ -58,6 +59,7 @@ from dialogkit._core.sending.errors import (
     no_answer_error,
     request_id_of,
     status_error,
+    too_large_error,
     too_late_error,
     wait_error,
 )
@@ -305,7 +307,7 @@ class Exchange:
             raise
 
     async def _read(self, answer: Answer) -> bytes:
-        content = await self._connection.read(answer)
+        content = await self._connection.read(answer, self._settings.max_answer_bytes)
         if self._watched is not None:
             self._watched.body(content)
         return content
@@ -315,7 +317,12 @@ class Exchange:
         operation = self._operation
         if operation.answer == "bytes":
             return ByteStream(
-                answer, self._connection, self._info(answer), self._call.on_progress, operation=operation.id
+                answer,
+                self._connection,
+                self._info(answer),
+                self._call.on_progress,
+                operation=operation.id,
+                limit=self._settings.max_answer_bytes,
             )
         content = await self._read(answer)
         info = self._info(answer, content)
@@ -400,6 +407,9 @@ class Exchange:
 
     def _unanswered(self, failure: TransportFailure) -> FailedAttempt:
         """Turn a failure to get an answer into a typed error."""
+        if isinstance(failure, AnswerTooLarge):
+            too_large = too_large_error(self._operation, failure, attempts=self._attempts)
+            return FailedAttempt(error=too_large, repeatable=False, retry_cost=0.0)
         repeatable = may_repeat_unanswered(self._operation.retry, sent=failure.sent)
         error = no_answer_error(
             self._operation, failure, attempts=self._attempts, sent=self._sent, repeatable=repeatable
