@@ -97,7 +97,7 @@ async def test_an_empty_success_has_happened_for_whoever_is_not_strict() -> None
     drifts: list[dialogkit.Drift] = []
     async with HoopAI("key", location_id="loc_1", http_client=http, on_drift=drifts.append) as hoop:
         added = await hoop.messages.add_inbound(type="Custom", conversation_id="c", message="Hello!")
-    assert added.message_id is None
+    assert getattr(added, "message_id", None) is None
     assert drifts
 
 
@@ -179,7 +179,7 @@ def differences(recorded: Any, answered: Any, path: str) -> Iterator[str]:
             elif name not in OPEN:
                 yield from differences(value, answered[name], f"{path}.{name}".lstrip("."))
     elif isinstance(recorded, list):
-        yield from row_differences(cast("list[Any]", recorded), cast("list[Any]", answered), path)
+        yield from row_differences(recorded, cast("list[Any]", answered), path)
 
 
 def row_differences(recorded: list[Any], answered: list[Any], path: str) -> Iterator[str]:
