@@ -188,6 +188,7 @@ class Call(Generic[T_co]):
     """Where to go on in a list: a position as a pager knows it, or a cursor, which is its text as users keep it."""
     on_progress: Progress | None = None
     options: CallOptions | None = None
+    """A plain mapping of the same names will do, too; it is checked when the call is sent."""
 
 
 class Caller(Protocol):

@@ -65,6 +65,7 @@ from dialogkit._core.response import APIResponse
 from dialogkit._core.sending.platform import Default, Platform
 from dialogkit._core.sending.retry import ErrorStatuses, RetryPolicy, RetryQuota
 from dialogkit._core.sending.settings import DEFAULT_TIMEOUT, Settings
+from dialogkit._core.support.checks import nearest
 from dialogkit._core.support.lazy import LazyModule
 from dialogkit._core.support.secret import Secret
 
@@ -157,6 +158,19 @@ class BaseClient(Generic[OptionsT]):
         self._is_view = False
         self._configure(options)
 
+    @property
+    def rate_limiter(self) -> RateLimiter | None:
+        """What lets the client's requests through, and that of its views; `None` if nothing holds them back.
+
+        It tells how much is left (`snapshot()`), and can be given to another client as `rate_limit`.
+        """
+        return self._settings.limiter
+
+    @property
+    def has_accounts(self) -> bool:
+        """Whether the platform has locations, or other accounts that a call is about."""
+        return self._settings.platform.account is not None
+
     async def request(
         self,
         method: str,
@@ -168,7 +182,7 @@ class BaseClient(Generic[OptionsT]):
         headers: Mapping[str, str] | None = None,
         retry: RetrySafety | None = None,
         authenticated: bool = True,
-        options: CallOptions | None = None,
+        options: CallOptions | Mapping[str, Any] | None = None,
     ) -> APIResponse:
         """Send a request that no method covers, with the client's credential, limits and retries.
 
@@ -182,7 +196,7 @@ class BaseClient(Generic[OptionsT]):
             retry: How safe it is to repeat, by its method unless given: GET, HEAD and OPTIONS are `safe`, PUT and
                 DELETE `idempotent`, others `never-after-sent`.
             authenticated: Whether the client's credential is sent along.
-            options: What this call does differently from its client.
+            options: What this call does differently from its client; `{"timeout": 5}` will do, too.
 
         Raises:
             InvalidArgumentError: The path is no path, or an argument cannot be sent; nothing was sent.
@@ -192,7 +206,7 @@ class BaseClient(Generic[OptionsT]):
         operation = raw.operation_of(method, path, retry=retry, authenticated=authenticated)
         body = raw.body_of(json, content)
         return await self._sender.call(
-            Call(operation, query=query or {}, headers=headers or {}, body=body, options=options)
+            Call(operation, query=query or {}, headers=headers or {}, body=body, options=cast("CallOptions", options))
         )
 
     def download(self, url: str) -> Download:
@@ -222,6 +236,8 @@ class BaseClient(Generic[OptionsT]):
             await self._shared.aclose()
 
     async def __aenter__(self) -> Self:
+        if self._connection.closed:
+            raise ConfigurationError(f"This {type(self).__name__} is closed and cannot be entered: make a new one.")
         _ = self._sender  # loads what sending needs: a server does that when it starts, and not in its first request
         return self
 
@@ -266,7 +282,8 @@ class BaseClient(Generic[OptionsT]):
     def _configure(self, options: OptionsT, before: Settings | None = None, changed: Collection[str] = ()) -> None:
         """Make the settings; what has not `changed` stays as it was `before`, so that a view costs next to nothing."""
         for unknown in options.keys() - self._option_names:
-            raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {unknown!r}")
+            hint = nearest(unknown, self._option_names)
+            raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {unknown!r}{hint}")
         self._options = options
         platform = _resolved(self._platform(options))
         common: ClientOptions = options
@@ -296,11 +313,6 @@ class BaseClient(Generic[OptionsT]):
             strict=common.get("strict", False),
             allow_insecure=common.get("allow_insecure", False),
         )
-
-    @property
-    def rate_limiter(self) -> RateLimiter | None:
-        """What lets the client's calls through, `None` if nothing holds them; the limiters here have `snapshot()`."""
-        return self._settings.limiter
 
     @property
     def _connection(self) -> pool.Connection:

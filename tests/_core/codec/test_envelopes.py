@@ -30,8 +30,8 @@ class ThingPage(Model):
 
 
 def operation(result: Callable[[], Any] = lambda: Thing, **options: Any) -> Operation[Any]:
-    given = {"also_wrapped_in": ("thing", "data"), **options}
-    return Operation(id="get_thing", method="GET", path="/things/{thing_id}", retry="safe", result=result, **given)
+    given: dict[str, Any] = {"also_wrapped_in": ("thing", "data"), **options}
+    return Operation[Any](id="get_thing", method="GET", path="/things/{thing_id}", retry="safe", result=result, **given)
 
 
 def read(of: Operation[Any], answer: Any, *, strict: bool = True) -> tuple[Any, list[Drift]]:
@@ -93,7 +93,7 @@ def documented() -> list[Any]:
     for platform in PLATFORMS:
         document = yaml.safe_load((ROOT / "openapi" / f"{platform}.yaml").read_text(encoding="utf-8"))
         for item in document["paths"].values():
-            operations = [raw for raw in item.values() if isinstance(raw, dict)]
+            operations: list[Any] = [raw for raw in item.values() if isinstance(raw, dict)]
             found += [pytest.param(platform, raw, id=f"{platform}-{raw['operationId']}") for raw in operations]
     return found
 

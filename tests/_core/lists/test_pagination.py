@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import inspect
 import itertools
 import json
@@ -384,7 +385,8 @@ async def test_a_list_is_awaited_once_and_walked_as_often_as_one_likes() -> None
 
 def test_wrong_uses_of_a_list_say_what_is_right() -> None:
     waiting: Any = pager(Server(offset, []), Offset())
-    for use in (iter, list, lambda it: [*it], lambda it: it.__enter__()):
+    uses: list[Any] = [iter, list, sorted, contextlib.ExitStack().enter_context]
+    for use in uses:
         with pytest.raises(TypeError, match=r"`async for row in \.\.\.`"):
             use(waiting)
     with pytest.raises(TypeError, match=r"`async for page in \.\.\.\.pages\(\)`"):

@@ -136,7 +136,8 @@ def test_closing_ends_it_whether_it_has_begun_or_not() -> None:
 
 
 def test_all_forms_of_throwing_are_understood() -> None:
-    for arguments in ((KeyError("x"),), (KeyError,), (KeyError, KeyError("x")), (KeyError, KeyError("x"), None)):
+    forms: list[Any] = [(KeyError("x"),), (KeyError,), (KeyError, KeyError("x")), (KeyError, KeyError("x"), None)]
+    for arguments in forms:
         with pytest.raises(KeyError):
             Answer().throw(*arguments)
 

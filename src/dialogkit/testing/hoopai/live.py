@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dialogkit.testing.engine.state import Row
+from dialogkit.testing.engine.state import Row, iso
 from dialogkit.testing.hoopai import inbox
 from dialogkit.testing.hoopai.state import HoopAIState
 
@@ -23,16 +23,16 @@ def shown(row: Row, answer: str, values: Row) -> Row:
 
 def fill(state: HoopAIState) -> None:
     """Add a conversation, a text, a call that was not recorded, and an activity."""
+    now = iso(state.now_ms())
+    unread: Row = {"unreadCount": ABSENT, "inbox": ABSENT}
+    types: Row = {"isLastMessageInternalComment": False, "messageTypes": [100]}
+    people: Row = {"followers": [], "mentions": [], "tags": [], "scoring": [], "companyName": None}
+    moment = {"seconds": 1_784_272_302, "nanoseconds": 663_000_000}
+    row_only: Row = {"lastMessageBody": ABSENT, "lastMessageType": "TYPE_NO_SHOW", "email": ABSENT, "phone": ABSENT}
     quirks: Row = {
-        "search": {"lastMessageBody": ABSENT, "lastMessageType": "TYPE_NO_SHOW", "email": ABSENT, "phone": ABSENT},
-        "get": {"unreadCount": ABSENT, "inbox": ABSENT},
-        "update": {
-            "lastMessageType": 100,
-            "lastMessageDate": {"seconds": 1_784_272_302, "nanoseconds": 663_000_000},
-            "unreadCount": ABSENT,
-            "inbox": ABSENT,
-            "starred": ABSENT,
-        },
+        "search": {**row_only, **people, **types},
+        "get": {**unread, **types, "lastMessageType": 100, "lastMessageDate": moment},
+        "update": {**unread, "lastMessageType": 100, "lastMessageDate": now, "dateAdded": now, "dateUpdated": now},
     }
     row = inbox.open_conversation(state, state.account, "contact_live", "conversation_live", live=quirks)
     ends: Row = {"from": "+15551234567", "to": "+15557654321"}
@@ -43,5 +43,5 @@ def fill(state: HoopAIState) -> None:
     inbox.append_message(state, row, "TYPE_CALL", "inbound", id_="message_live_call", **more)
     data = {"appointmentId": "appointment_1"}
     activity = {"title": "Appointment booked", "type": "appointment_created", "data": data}
-    more = {"activity": activity, "source": "workflow", **without_type}
+    more = {"activity": activity, "source": "workflow", "from": "Acme", "to": "Ada", **without_type}
     inbox.append_message(state, row, "TYPE_ACTIVITY_APPOINTMENT", "outbound", id_="message_live_activity", **more)
