@@ -58,7 +58,9 @@ from dialogkit._core.limits.memory import MemoryRateLimiter
 from dialogkit._core.limits.terms import RateLimit, RateLimiter
 from dialogkit._core.observing.deprecation import Deprecations
 from dialogkit._core.observing.drift import DriftLog
-from dialogkit._core.observing.watch import Hooks, Watch
+from dialogkit._core.observing.hooks import Hooks
+from dialogkit._core.observing.observer import Observer
+from dialogkit._core.observing.watch import Watch
 from dialogkit._core.response import APIResponse
 from dialogkit._core.sending.platform import Default, Platform
 from dialogkit._core.sending.retry import ErrorStatuses, RetryPolicy, RetryQuota
@@ -83,6 +85,7 @@ __all__ = ["APIResponse", "BaseClient", "ClientOptions", "Default", "ErrorStatus
 
 T = TypeVar("T")
 _HOOKS = frozenset({"on_request", "on_response", "on_retry", "on_rate_limit"})
+_WATCHING = _HOOKS | {"observers"}
 _RATE_LIMIT = "rate_limit takes a RateLimit, a sequence of them, a RateLimiter or None"
 
 
@@ -110,6 +113,8 @@ class ClientOptions(TypedDict, total=False):
     """Called before each pause between two attempts."""
     on_rate_limit: RateLimitHook | None
     """Called when the limiter made a call wait, or the platform answered 429."""
+    observers: Sequence[Observer]
+    """Who else looks on at calls, beside hooks, the log and OpenTelemetry."""
     http_client: httpx.AsyncClient | AsyncClient | Transport | None
     """Sends the requests, in place of a connection pool of the client's own: an `httpx.AsyncClient`, an
     `httpx2.AsyncClient`, or a `dialogkit.transport.Transport`. It stays yours to close."""
@@ -293,7 +298,7 @@ class BaseClient(Generic[OptionsT]):
             operation_limits=limits.of_operations,
             retry=retry,
             quota=self._shared.quota,
-            watch=before.watch if before is not None and _HOOKS.isdisjoint(changed) else _watch(platform, common),
+            watch=before.watch if before is not None and _WATCHING.isdisjoint(changed) else _watch(platform, common),
             on_drift=common.get("on_drift") or self._shared.drift_log,
             deprecations=self._shared.deprecations,
             doubts=self._shared.doubts,
@@ -415,7 +420,7 @@ def _resolved(platform: Platform) -> Platform:
 
 def _watch(platform: Platform, options: ClientOptions) -> Watch:
     given = {name: hook for name, hook in options.items() if name in _HOOKS}
-    return Watch(platform.name, Hooks(**cast("dict[str, Any]", given)))
+    return Watch(platform.name, Hooks(**cast("dict[str, Any]", given)), observers=options.get("observers", ()))
 
 
 def _checked_policy(given: object) -> RetryPolicy:

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dialogkit._core.support.lazy import LazyModule
-
-if TYPE_CHECKING:
-    import email.message as email_message
-
-    import pydantic_core
-else:
-    email_message = LazyModule("email.message")
-    pydantic_core = LazyModule("pydantic_core")
+from dialogkit._core.support.json import charset_of, json_of, text_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,26 +66,16 @@ class APIResponse:
 
     @property
     def text(self) -> str:
-        """The body as text, in the charset that the answer names, UTF-8 unless it does."""
-        try:
-            return self.content.decode(charset_of(self.headers) or "utf-8", "replace")
-        except LookupError:
-            return self.content.decode("utf-8", "replace")
+        """The body as text, in the charset that the answer names, UTF-8 unless it does; never an error."""
+        return text_of(self.content, charset_of(self.headers))
 
     def json(self) -> Any:
-        """Return the body, decoded as JSON.
+        """Return the body, decoded as JSON, as leniently as models are read.
 
         Raises:
             ValueError: It is not JSON.
         """
-        return pydantic_core.from_json(self.content)
+        return json_of(self.content, charset_of(self.headers))
 
     def __repr__(self) -> str:
         return f"<APIResponse {self.status}: {len(self.content)} bytes>"
-
-
-def charset_of(headers: Mapping[str, str]) -> str | None:
-    """Return the charset that the headers of an answer name."""
-    media = email_message.Message()
-    media["content-type"] = headers.get("content-type", "")
-    return media.get_content_charset()

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
-from pydantic_core import from_json
-
 from dialogkit._core.auth.tokens import Token, is_bearer
-from dialogkit._core.call import Call, Caller, CallOptions, Operation
+from dialogkit._core.call import Call, Caller, CallOptions, Operation, RetrySafety
 from dialogkit._core.errors import (
     AmbiguousOutcomeError,
     APIStatusError,
@@ -153,11 +151,14 @@ class Endpoint:
     Args:
         operation: What the platform says about it.
         url: Where it is in place of that, if it is elsewhere.
+        retry: How safe it is to ask twice. What uses up a code or a refresh token is asked once.
     """
 
     __slots__ = ("_operation",)
 
-    def __init__(self, operation: Operation[Any], url: str | None = None) -> None:
+    def __init__(
+        self, operation: Operation[Any], url: str | None = None, *, retry: RetrySafety = "never-after-sent"
+    ) -> None:
         # Raw, so that no error of decoding has the answer in it, which is a secret.
         self._operation: Operation[APIResponse] = replace(
             operation,
@@ -168,7 +169,7 @@ class Endpoint:
             encoding="form",
             from_client={},
             required_from_client=frozenset(),
-            retry="never-after-sent",
+            retry=retry,
         )
 
     async def ask(
@@ -196,7 +197,7 @@ _OPEN: Final = frozenset({"grant_type", "user_type", "redirect_uri", "client_id"
 
 def _grant(answer: APIResponse, now: float) -> Grant | Failure:
     try:
-        fields: object = from_json(answer.content, allow_inf_nan=False)
+        fields: object = answer.json()
     except ValueError:
         fields = None
     known: dict[str, Any] = {"status": answer.status, "request_id": answer.info.request_id}

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, cast
 
-from pydantic_core import from_json
-
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import (
     AmbiguousOutcomeError,
@@ -30,7 +28,7 @@ from dialogkit._core.http.failure import TransportFailure
 from dialogkit._core.http.transport import Answer
 from dialogkit._core.limits.headers import seconds_of
 from dialogkit._core.limits.terms import LONGEST_WINDOW
-from dialogkit._core.response import charset_of
+from dialogkit._core.support.json import charset_of, json_of, text_of
 from dialogkit._core.support.printing import blotted, may_show, printable
 
 _UNCLEAR: Final = " It may have taken effect: find out before you call again."
@@ -136,7 +134,7 @@ def _trace_id_in(content: bytes) -> str | None:
         match = _TRACE_ID.search(content)
         return None if match is None else match[1].decode("ascii")
     try:
-        return _request_id_in(from_json(content))
+        return _request_id_in(json_of(content))
     except ValueError:
         return None
 
@@ -150,14 +148,11 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
 def _parsed(content: bytes, answer: Answer) -> Any:
     if not content.strip():
         return None
+    charset = charset_of(answer.headers)
     try:
-        return from_json(content, allow_inf_nan=False)
+        return json_of(content, charset)
     except ValueError:
-        pass
-    try:
-        return content.decode(charset_of(answer.headers) or "utf-8", "replace")
-    except LookupError:
-        return content.decode("utf-8", "replace")
+        return text_of(content, charset)
 
 
 def _scrubbed(value: object, secrets: Sequence[str]) -> Any:

@@ -49,7 +49,7 @@ from dialogkit._core.files.downloads import ByteStream
 from dialogkit._core.http.pool import Connection, TransportFailure
 from dialogkit._core.http.transport import Answer, Request
 from dialogkit._core.limits.terms import Allowance, Permit, RateLimit, RateLimiter
-from dialogkit._core.observing.logs import secrets_of
+from dialogkit._core.observing.credentials import secrets_of
 from dialogkit._core.observing.watch import Attempt
 from dialogkit._core.response import APIResponse, ResponseInfo
 from dialogkit._core.sending.encoding import Encoded
@@ -332,7 +332,12 @@ class Exchange:
         strict = settings.strict if self._options.strict is None else self._options.strict
         try:
             result = decode(
-                self._operation, content, strict=strict, on_drift=settings.on_drift, request_id=info.request_id
+                self._operation,
+                content,
+                strict=strict,
+                on_drift=settings.on_drift,
+                request_id=info.request_id,
+                headers=info.headers,
             )
         except ResponseValidationError as exc:
             return self._unreadable(request, exc)
