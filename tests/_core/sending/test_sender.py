@@ -26,6 +26,7 @@ from dialogkit._core.errors import (
     ResponseValidationError,
     ServerError,
 )
+from dialogkit._core.events import Drift
 from dialogkit._core.files.uploads import Upload
 from dialogkit._core.limits.terms import RateLimit
 from dialogkit._core.response import response_info
@@ -338,3 +339,16 @@ async def test_an_echo_in_an_answer_of_success_is_blotted_out_of_the_error() -> 
     with pytest.raises(ResponseValidationError) as caught:
         await client.things.get("t1")
     assert caught.value.body == "<html>debug *** *** \xff".encode()
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(204), httpx.Response(200), httpx.Response(202, content=b"\n")])
+async def test_an_empty_success_is_a_success(answer: httpx.Response) -> None:
+    drift: list[Drift] = []
+    client = toy(Platform(answer), on_drift=drift.append)
+    made = await client.things.create(name="a")
+    assert made.model_fields_set == set()
+    assert response_info(made).attempts == 1
+    assert drift
+    with pytest.raises(ResponseValidationError) as caught:
+        await client.with_options(strict=True).things.create(name="a")
+    assert caught.value.may_have_happened

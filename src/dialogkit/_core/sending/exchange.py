@@ -169,8 +169,6 @@ class Exchange:
         Raises:
             DialogkitError: See `dialogkit._core.errors`.
         """
-        if self._connection.closed:
-            raise ConfigurationError(f"{self._operation.id}: this client is closed. Nothing was sent; make a new one.")
         try:
             if self.deadline is None:
                 return await self._attempted()
@@ -188,8 +186,11 @@ class Exchange:
         if isinstance(exc, DialogkitError):
             exc.may_have_happened = self.may_have_happened
         elif not isinstance(exc, Exception):
-            effect = "It may have taken effect" if self.may_have_happened else "It has had no effect"
-            note(exc, f"{self._operation.id}: {self._operation.method} {self._operation.path} was cancelled. {effect}.")
+            what = f"{self._operation.id}: {self._operation.method} {self._operation.path}"
+            note(exc, f"{what} was cancelled. {self._effect()}")
+
+    def _effect(self) -> str:
+        return "It may have taken effect." if self.may_have_happened else "It has had no effect."
 
     @property
     def may_have_happened(self) -> bool:
@@ -219,6 +220,7 @@ class Exchange:
 
     async def _attempt(self) -> Any:
         """Send the request once; return the result, or what the attempt failed with."""
+        self._check_open()
         request = self._encoded.request(await self._credential())
         try:
             answer = await self._permitted(request)
@@ -427,12 +429,21 @@ class Exchange:
         """
         if not failed.repeatable or not self._encoded.replayable:
             return None
+        self._check_open()
         if failed.better_credential:
             return 0.0
         delay = self._settings.retry.delay(self._attempts, retry_after=failed.retry_after)
         if delay is not None and self._is_too_late_in(delay):
             raise self._too_late(failed.error)
         return delay
+
+    def _check_open(self) -> None:
+        if not self._connection.closed:
+            return
+        name = self._operation.id
+        if not self._attempts:
+            raise ConfigurationError(f"{name}: this client is closed. Nothing was sent; make a new one.")
+        raise ConfigurationError(f"{name}: this client was closed while the call was on its way. {self._effect()}")
 
     def _is_too_late_in(self, seconds: float) -> bool:
         return self.deadline is not None and self._clock() + seconds >= self._started + self.deadline
