@@ -277,6 +277,7 @@ class BaseClient(Generic[OptionsT]):
             watch=before.watch if before is not None and _HOOKS.isdisjoint(changed) else _watch(platform, common),
             on_drift=common.get("on_drift") or self._shared.drift_log,
             deprecations=self._shared.deprecations,
+            said=self._shared.said,
             timeout=common.get("timeout", DEFAULT_TIMEOUT),
             deadline=common.get("deadline"),
             strict=common.get("strict", False),
@@ -331,6 +332,7 @@ class _Shared:
     quota: RetryQuota = field(default_factory=partial(RetryQuota, None))
     drift_log: DriftLog = field(default_factory=DriftLog)
     deprecations: Deprecations = field(default_factory=Deprecations)
+    said: set[tuple[str, str, str]] = field(default_factory=set[tuple[str, str, str]])
     auths: WeakSet[DrainableAuth] = field(default_factory=WeakSet[DrainableAuth])
     """What may be at work in the background."""
 

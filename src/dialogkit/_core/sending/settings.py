@@ -44,6 +44,8 @@ class Settings:
     on_drift: DriftHandler = field(repr=False)
     deprecations: Deprecations = field(default_factory=Deprecations, repr=False)
     """Shared, too."""
+    said: set[tuple[str, str, str]] = field(default_factory=set[tuple[str, str, str]], repr=False)
+    """What has been said about arguments, and is not said again; shared, too."""
     timeout: float = DEFAULT_TIMEOUT
     deadline: float | None = None
     strict: bool = False

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from dialogkit._core.call import OMIT, Call, Caller, CallOptions, Omit, Operation, Progress
@@ -345,7 +345,7 @@ async def add_inbound_message(
     attachments: Sequence[str] | Omit = OMIT,
     alt_id: str | Omit = OMIT,
     direction: models.MessageDirection | Omit = OMIT,
-    date: datetime | str | Omit = OMIT,
+    date: datetime | date | str | Omit = OMIT,
     subject: str | Omit = OMIT,
     html: str | Omit = OMIT,
     email_from: str | Omit = OMIT,
@@ -445,7 +445,7 @@ async def add_outbound_call(
     conversation_id: str,
     conversation_provider_id: str,
     call: models.CallData | Mapping[str, Any] | Omit = OMIT,
-    date: datetime | str | Omit = OMIT,
+    date: datetime | date | str | Omit = OMIT,
     alt_id: str | Omit = OMIT,
     attachments: Sequence[str] | Omit = OMIT,
     options: CallOptions | None = None,

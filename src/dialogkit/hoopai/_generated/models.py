@@ -11,16 +11,20 @@ from pydantic import AliasChoices, Discriminator, Field, Tag
 from dialogkit._core.codec.models import (
     Arguments,
     CommaSeparated,
-    IsoDateTime,
+    Input,
     Model,
-    SnakeModel,
-    Timestamp,
-    UnixMilliseconds,
-    UnixSeconds,
+    Null,
+    SnakeInput,
     always_sent,
     require_one_of,
     require_together,
     tag_of,
+)
+from dialogkit._core.codec.moments import (
+    IsoDateTime,
+    Timestamp,
+    UnixMilliseconds,
+    UnixSeconds,
 )
 
 __all__ = [
@@ -434,7 +438,7 @@ class AdvancedFollowupAction(Model):
     """A series of follow-ups on a contact who went silent or asked to be contacted later."""
 
 
-class AdvancedFollowupActionInput(Model):
+class AdvancedFollowupActionInput(Input):
     """An action that follows up on a silent contact."""
 
     type: Literal["advancedFollowup"] = "advancedFollowup"
@@ -781,7 +785,7 @@ class AgentActionDeleteResult(Model):
     success: bool | None = None
 
 
-class AppointmentBookingActionInput(Model):
+class AppointmentBookingActionInput(Input):
     """An action that books appointments."""
 
     type: Literal["appointmentBooking"] = "appointmentBooking"
@@ -794,7 +798,7 @@ class AppointmentBookingActionInput(Model):
     _always_sent: ClassVar[Any] = always_sent("type")
 
 
-class HumanHandOverActionInput(Model):
+class HumanHandOverActionInput(Input):
     """An action that hands the conversation to a person."""
 
     type: Literal["humanHandOver"] = "humanHandOver"
@@ -807,7 +811,7 @@ class HumanHandOverActionInput(Model):
     _always_sent: ClassVar[Any] = always_sent("type")
 
 
-class StopBotActionInput(Model):
+class StopBotActionInput(Input):
     """An action that makes the agent stop replying."""
 
     type: Literal["stopBot"] = "stopBot"
@@ -820,7 +824,7 @@ class StopBotActionInput(Model):
     _always_sent: ClassVar[Any] = always_sent("type")
 
 
-class TransferBotActionInput(Model):
+class TransferBotActionInput(Input):
     """An action that hands the conversation to another agent."""
 
     type: Literal["transferBot"] = "transferBot"
@@ -833,7 +837,7 @@ class TransferBotActionInput(Model):
     _always_sent: ClassVar[Any] = always_sent("type")
 
 
-class TriggerWorkflowActionInput(Model):
+class TriggerWorkflowActionInput(Input):
     """An action that starts workflows."""
 
     type: Literal["triggerWorkflow"] = "triggerWorkflow"
@@ -846,7 +850,7 @@ class TriggerWorkflowActionInput(Model):
     _always_sent: ClassVar[Any] = always_sent("type")
 
 
-class UnknownAgentActionInput(Model):
+class UnknownAgentActionInput(Input):
     """A member of `AgentActionInput` whose `type` is newer than this package."""
 
     type: str
@@ -857,7 +861,7 @@ class UnknownAgentActionInput(Model):
     """Settings of the action."""
 
 
-class UpdateContactFieldActionInput(Model):
+class UpdateContactFieldActionInput(Input):
     """An action that fills in a field of the contact."""
 
     type: Literal["updateContactField"] = "updateContactField"
@@ -905,7 +909,7 @@ class AgentActionList(Model):
     success: bool | None = None
 
 
-class AgentCreate(Model):
+class AgentCreate(Input):
     """An agent to be created."""
 
     name: str
@@ -942,12 +946,12 @@ class AgentCreate(Model):
     """Whether the agent goes to sleep when a workflow writes to the contact."""
     sleep_enabled: bool | None = None
     """Deprecated. Whether the agent can go to sleep."""
-    sleep_time: Annotated[int, Field(le=172800)] | None = None
+    sleep_time: Annotated[Annotated[int, Field(le=172800)] | None, Null] = None
     """How long to sleep, in `sleep_time_unit`; null for a sleep without end. Needed if `sleep_enabled` is true. At most
     48
     hours, 2880 minutes or 172800 seconds.
     """
-    sleep_time_unit: SleepTimeUnit | None = None
+    sleep_time_unit: Annotated[SleepTimeUnit | None, Null] = None
     """Unit of `sleep_time`; null for a sleep without end. Needed if `sleep_enabled` is true."""
 
 
@@ -1021,7 +1025,7 @@ class AgentPage(Model):
     """How many agents are on this page."""
 
 
-class AgentUpdate(Model):
+class AgentUpdate(Input):
     """The properties of an agent to change. Those left out keep their values, but `auto_pilot_max_messages` must always
     be
     there.
@@ -1063,16 +1067,16 @@ class AgentUpdate(Model):
     """Whether the agent goes to sleep when a workflow writes to the contact."""
     sleep_enabled: bool | None = None
     """Deprecated. Whether the agent can go to sleep."""
-    sleep_time: Annotated[int, Field(le=172800)] | None = None
+    sleep_time: Annotated[Annotated[int, Field(le=172800)] | None, Null] = None
     """How long to sleep, in `sleep_time_unit`; null for a sleep without end. Needed if `sleep_enabled` is true. At most
     48
     hours, 2880 minutes or 172800 seconds.
     """
-    sleep_time_unit: SleepTimeUnit | None = None
+    sleep_time_unit: Annotated[SleepTimeUnit | None, Null] = None
     """Unit of `sleep_time`; null for a sleep without end. Needed if `sleep_enabled` is true."""
 
 
-class AttachmentReplacement(Model):
+class AttachmentReplacement(Input):
     """The attachments a call message has from now on."""
 
     attachments: Annotated[list[str], Field(max_length=5)]
@@ -1186,7 +1190,7 @@ class BotConversationList(Model):
     """How many conversations match, on all pages together."""
 
 
-class BotCreate(Model):
+class BotCreate(Input):
     """A bot to be created."""
 
     location_id: str
@@ -1244,7 +1248,7 @@ class BotStatusResult(Model):
     """State of a bot - switched on, switched off, or still being drafted."""
 
 
-class BotStatusUpdate(Model):
+class BotStatusUpdate(Input):
     """A new state for a bot."""
 
     location_id: str
@@ -1253,7 +1257,7 @@ class BotStatusUpdate(Model):
     """New state."""
 
 
-class BotUpdate(Model):
+class BotUpdate(Input):
     """The properties of a bot to change. Those left out keep their values."""
 
     location_id: str
@@ -1278,7 +1282,7 @@ CallStatus: TypeAlias = (
 """How a call went, or goes."""
 
 
-class CallData(Model):
+class CallData(Input):
     """Who called whom, and how it went."""
 
     from_: str | None = Field(default=None, validation_alias="from", serialization_alias="from")
@@ -1490,7 +1494,7 @@ class ConversationBotMessageEvent(Model):
     """Text of the message."""
 
 
-class ConversationCreate(Model):
+class ConversationCreate(Input):
     """A conversation to be opened."""
 
     location_id: str
@@ -1631,7 +1635,7 @@ class ConversationUnreadUpdateEvent(Model):
     """Whether the conversation is deleted."""
 
 
-class ConversationUpdate(Model):
+class ConversationUpdate(Input):
     """The properties of a conversation to change. Those left out keep their values."""
 
     location_id: str
@@ -1750,7 +1754,7 @@ class CrawlPageList(Model):
     """The web pages of this page of the list."""
 
 
-class CrawlPageRemoval(Model):
+class CrawlPageRemoval(Input):
     """The pages to remove from a knowledge base."""
 
     knowledge_base_id: str
@@ -1792,7 +1796,7 @@ class CrawlReport(Model):
     """The crawl as a whole."""
 
 
-class CrawlStart(Model):
+class CrawlStart(Input):
     """A website to crawl."""
 
     location_id: str
@@ -1805,7 +1809,7 @@ class CrawlStart(Model):
     """How far the crawl goes from there."""
 
 
-class CrawlTraining(Model):
+class CrawlTraining(Input):
     """The discovered pages to train a knowledge base on."""
 
     location_id: str
@@ -1846,7 +1850,7 @@ CustomSubtypeChannel: TypeAlias = Literal["email", "sms"] | str
 """The channel of a subscription category."""
 
 
-class CustomSubtypeCreate(Model):
+class CustomSubtypeCreate(Input):
     """A subscription category to create."""
 
     name: Annotated[str, Field(max_length=100)]
@@ -1859,7 +1863,7 @@ class CustomSubtypeCreate(Model):
     """Language code of the category, for example `en`."""
 
 
-class CustomSubtypeUpdate(SnakeModel):
+class CustomSubtypeUpdate(SnakeInput):
     """Changes to a subscription category."""
 
     name: Annotated[str, Field(max_length=100)] | None = None
@@ -2048,7 +2052,7 @@ class Faq(Model):
     """When it last changed."""
 
 
-class FaqCreate(Model):
+class FaqCreate(Input):
     """A question and its answer, to add to a knowledge base."""
 
     location_id: str
@@ -2074,7 +2078,7 @@ class FaqPage(Model):
     """Whether another page follows; absent counts as false."""
 
 
-class FaqUpdate(Model):
+class FaqUpdate(Input):
     """The question and the answer an FAQ has from now on."""
 
     question: str
@@ -2083,7 +2087,7 @@ class FaqUpdate(Model):
     """The answer; required even when it stays the same."""
 
 
-class FilesUpload(Model):
+class FilesUpload(Input):
     """Files to be uploaded, as parts of a form. The platform's own schema demands `attachment_urls` although its
     description asks for files; either will do.
     """
@@ -2121,7 +2125,7 @@ class FilesUploadResult(Model):
     """Twilio media ids, for a group SMS."""
 
 
-class FollowupSettingsUpdate(Model):
+class FollowupSettingsUpdate(Input):
     """Follow-up settings for some of an agent's actions."""
 
     action_ids: list[str]
@@ -2285,7 +2289,7 @@ InboundMessageType: TypeAlias = (
 """Channel that a message came in through."""
 
 
-class InboundMessageCreate(Model):
+class InboundMessageCreate(Input):
     """A message that came in through an external provider."""
 
     type: InboundMessageType
@@ -2486,7 +2490,7 @@ class KnowledgeBase(Model):
     """When it last changed."""
 
 
-class KnowledgeBaseCreate(Model):
+class KnowledgeBaseCreate(Input):
     """A knowledge base to create."""
 
     name: str
@@ -2521,7 +2525,7 @@ class KnowledgeBaseList(Model):
     """What to send as `last_knowledge_base_id` for the next page."""
 
 
-class KnowledgeBaseUpdate(Model):
+class KnowledgeBaseUpdate(Input):
     """Changes to a knowledge base. Fields that are left out keep their value."""
 
     name: str | None = None
@@ -2574,7 +2578,7 @@ class KnowledgeEntry(Model):
     updated_at: Timestamp | None = None
 
 
-class TextKnowledgeEntryCreate(Model):
+class TextKnowledgeEntryCreate(Input):
     """A text to be added to the knowledge of a bot."""
 
     location_id: str
@@ -2589,7 +2593,7 @@ class TextKnowledgeEntryCreate(Model):
     _always_sent: ClassVar[Any] = always_sent("type")
 
 
-class UnknownKnowledgeEntryCreate(Model):
+class UnknownKnowledgeEntryCreate(Input):
     """A member of `KnowledgeEntryCreate` whose `type` is newer than this package."""
 
     location_id: str | None = None
@@ -2599,7 +2603,7 @@ class UnknownKnowledgeEntryCreate(Model):
     title: str | None = None
 
 
-class UrlKnowledgeEntryCreate(Model):
+class UrlKnowledgeEntryCreate(Input):
     """A web page to be crawled into the knowledge of a bot. The vendor documents that such entries exist but not the
     names
     of their properties.
@@ -3000,7 +3004,7 @@ class ListVoiceCallsQuery(Arguments):
     """End of the range, in ISO 8601."""
 
 
-class LiveChatTyping(Model):
+class LiveChatTyping(Input):
     """A typing indicator to be shown or hidden."""
 
     location_id: str
@@ -3118,7 +3122,7 @@ class MessageExportPage(Model):
     """How many messages match the filters, over all pages."""
 
 
-class MessageForward(Model):
+class MessageForward(Input):
     """An email, or a whole thread of emails, to be forwarded."""
 
     is_forwarded: bool
@@ -3160,7 +3164,7 @@ MessageSendType: TypeAlias = (
 """Channel to send a message through."""
 
 
-class MessageInject(Model):
+class MessageInject(Input):
     """A message to be put into a conversation. The vendor does not document this body; the names follow those of
     `send_message`.
     """
@@ -3217,7 +3221,7 @@ OptimizationPeriod: TypeAlias = Literal["24h", "48h", "72h"] | str
 """Span of time that the platform's AI may choose a sending time from."""
 
 
-class MessageSend(Model):
+class MessageSend(Input):
     """A message to be sent. Properties whose description speaks of an email are for the channel `Email`."""
 
     type: MessageSendType
@@ -3294,7 +3298,7 @@ class MessageSendResult(Model):
     """What was forwarded, and where to."""
 
 
-class ProviderError(Model):
+class ProviderError(Input):
     """An error that a conversation provider reports."""
 
     code: str
@@ -3305,7 +3309,7 @@ class ProviderError(Model):
     """What went wrong, for people to read."""
 
 
-class RecipientStatus(Model):
+class RecipientStatus(Input):
     """The delivery state of an email for one recipient."""
 
     email_id: str | None = None
@@ -3318,7 +3322,7 @@ StatusRecipient: TypeAlias = str | RecipientStatus
 """A recipient of an email - an address alone, or an address with its delivery state."""
 
 
-class MessageStatusUpdate(Model):
+class MessageStatusUpdate(Input):
     """A delivery state to be recorded for a message."""
 
     status: MessageDeliveryStatus
@@ -3392,7 +3396,7 @@ class OAuthLocationToken(Model):
     """
 
 
-class OAuthLocationTokenRequest(Model):
+class OAuthLocationTokenRequest(Input):
     """The location for which an access token is wanted."""
 
     company_id: str
@@ -3440,7 +3444,7 @@ class OAuthToken(Model):
     """Whether the user approved every location in a bulk installation; only on company tokens."""
 
 
-class OAuthTokenRequest(SnakeModel):
+class OAuthTokenRequest(SnakeInput):
     """A request for an access token. `code` is needed with the grant type `authorization_code`, `refresh_token` with
     the
     grant type `refresh_token`.
@@ -3466,7 +3470,7 @@ OutboundCallType: TypeAlias = Literal["Call"] | str
 """Type of an outbound record; calls only."""
 
 
-class OutboundCallCreate(Model):
+class OutboundCallCreate(Input):
     """A call that was made outside the platform."""
 
     type: OutboundCallType
@@ -3616,7 +3620,7 @@ class ProviderSmsEvent(Model):
     """The user who wrote the message."""
 
 
-class ReviewReply(Model):
+class ReviewReply(Input):
     """A public answer to a review."""
 
     conversation_id: str
@@ -3794,7 +3798,7 @@ class UnknownVoiceAction(Model):
     """What the action runs with."""
 
 
-class UnknownVoiceActionInput(Model):
+class UnknownVoiceActionInput(Input):
     """A member of `VoiceActionInput` whose `action_type` is newer than this package."""
 
     agent_id: str | None = None
@@ -3823,7 +3827,7 @@ UnsubscriptionSubtypeStatus: TypeAlias = Literal["subscribed", "unsubscribed"] |
 """Whether the contact is in the category."""
 
 
-class UnsubscriptionAction(SnakeModel):
+class UnsubscriptionAction(SnakeInput):
     """Which subscription changes, and how."""
 
     type: UnsubscriptionActionType
@@ -3836,7 +3840,7 @@ class UnsubscriptionAction(SnakeModel):
     """The state to set. With `resub_all` it is `subscribed`."""
 
 
-class UnsubscriptionChange(Model):
+class UnsubscriptionChange(Input):
     """A change of subscription that a user makes for a contact."""
 
     location_id: str
@@ -3900,7 +3904,7 @@ class UpdatedConversation(Model):
     """
 
 
-class UploadCompletion(Model):
+class UploadCompletion(Input):
     """A finished upload, named by what its ticket returned."""
 
     upload_id: str
@@ -3937,7 +3941,7 @@ class UploadReceipt(Model):
     """What was found in storage."""
 
 
-class UploadRequest(Model):
+class UploadRequest(Input):
     """A file that is about to be uploaded."""
 
     location_id: str
@@ -4256,7 +4260,7 @@ VoiceAction: TypeAlias = Annotated[
 """An action of a voice agent. `actionType` decides which parameters it has."""
 
 
-class VoiceActionAppointmentBookingInput(Model):
+class VoiceActionAppointmentBookingInput(Input):
     """An APPOINTMENT_BOOKING action to write; it books an appointment."""
 
     agent_id: str
@@ -4273,7 +4277,7 @@ class VoiceActionAppointmentBookingInput(Model):
     _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
-class VoiceActionCallTransferParametersInput(Model):
+class VoiceActionCallTransferParametersInput(Input):
     """When and where to transfer a call."""
 
     trigger_prompt: str
@@ -4288,7 +4292,7 @@ class VoiceActionCallTransferParametersInput(Model):
     """Whether the receiving side hears an announcement first."""
 
 
-class VoiceActionCallTransferInput(Model):
+class VoiceActionCallTransferInput(Input):
     """A CALL_TRANSFER action to write; it hands the caller over to a telephone number."""
 
     agent_id: str
@@ -4305,7 +4309,7 @@ class VoiceActionCallTransferInput(Model):
     _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
-class VoiceActionCustomParametersInput(Model):
+class VoiceActionCustomParametersInput(Input):
     """When to call which API."""
 
     trigger_prompt: str
@@ -4320,7 +4324,7 @@ class VoiceActionCustomParametersInput(Model):
     """
 
 
-class VoiceActionCustomInput(Model):
+class VoiceActionCustomInput(Input):
     """A CUSTOM_ACTION action to write; it calls an HTTP API of your own."""
 
     agent_id: str
@@ -4337,7 +4341,7 @@ class VoiceActionCustomInput(Model):
     _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
-class VoiceActionDataExtractionParametersInput(Model):
+class VoiceActionDataExtractionParametersInput(Input):
     """What to pick out of a call once it is over, and where to keep it."""
 
     contact_field_id: str
@@ -4350,7 +4354,7 @@ class VoiceActionDataExtractionParametersInput(Model):
     """Whether a value that is already there is replaced; false when absent."""
 
 
-class VoiceActionDataExtractionInput(Model):
+class VoiceActionDataExtractionInput(Input):
     """A DATA_EXTRACTION action to write; it stores something said in the call in a contact field, after the call."""
 
     agent_id: str
@@ -4367,7 +4371,7 @@ class VoiceActionDataExtractionInput(Model):
     _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
-class VoiceActionInCallDataExtractionParametersInput(Model):
+class VoiceActionInCallDataExtractionParametersInput(Input):
     """What to pick out of a call while it runs, and where to keep it."""
 
     contact_field_id: str
@@ -4380,7 +4384,7 @@ class VoiceActionInCallDataExtractionParametersInput(Model):
     """Whether a value that is already there is replaced; false when absent."""
 
 
-class VoiceActionInCallDataExtractionInput(Model):
+class VoiceActionInCallDataExtractionInput(Input):
     """An IN_CALL_DATA_EXTRACTION action to write; it stores something said in a contact field, while the call runs."""
 
     agent_id: str
@@ -4397,7 +4401,7 @@ class VoiceActionInCallDataExtractionInput(Model):
     _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
-class VoiceActionKnowledgeBaseParametersInput(Model):
+class VoiceActionKnowledgeBaseParametersInput(Input):
     """When to search which knowledge base."""
 
     trigger_prompt: str
@@ -4406,7 +4410,7 @@ class VoiceActionKnowledgeBaseParametersInput(Model):
     """The knowledge base to search."""
 
 
-class VoiceActionKnowledgeBaseInput(Model):
+class VoiceActionKnowledgeBaseInput(Input):
     """A KNOWLEDGE_BASE action to write; it looks something up in a knowledge base."""
 
     agent_id: str
@@ -4423,7 +4427,7 @@ class VoiceActionKnowledgeBaseInput(Model):
     _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
-class VoiceActionSmsInput(Model):
+class VoiceActionSmsInput(Input):
     """An SMS action to write; it sends the caller a text message."""
 
     agent_id: str
@@ -4440,7 +4444,7 @@ class VoiceActionSmsInput(Model):
     _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
-class VoiceActionWorkflowTriggerInput(Model):
+class VoiceActionWorkflowTriggerInput(Input):
     """A WORKFLOW_TRIGGER action to write; it starts a workflow."""
 
     agent_id: str
@@ -4590,7 +4594,7 @@ class VoiceAgent(Model):
     """The actions attached to the agent. Sent when reading or listing agents, not after a change."""
 
 
-class VoiceAgentNotificationsInput(Model):
+class VoiceAgentNotificationsInput(Input):
     """Who is told by email after a call. All five fields are needed."""
 
     admins: bool
@@ -4605,7 +4609,7 @@ class VoiceAgentNotificationsInput(Model):
     """Further email addresses to tell; may be empty."""
 
 
-class VoiceAgentTranslationInput(Model):
+class VoiceAgentTranslationInput(Input):
     """Translation of what an agent says and hears. It can be enabled only for agents whose language is not `en-US`, and
     then `language` is needed: the agent's own language or `en-US`.
     """
@@ -4616,7 +4620,7 @@ class VoiceAgentTranslationInput(Model):
     """Target language. Needed when `enabled` is true."""
 
 
-class VoiceAgentCreate(Model):
+class VoiceAgentCreate(Input):
     """A voice agent to create."""
 
     location_id: str
@@ -4641,9 +4645,9 @@ class VoiceAgentCreate(Model):
     """Whether silent callers are spoken to; true when never set."""
     reminder_after_idle_time_seconds: Annotated[int, Field(ge=1, le=20)] | None = None
     """Silence before a reminder, in seconds, 1 to 20; 8 when never set."""
-    inbound_number: str | None = None
+    inbound_number: Annotated[str | None, Null] = None
     """Telephone number whose calls the agent answers, with country code; null for none."""
-    number_pool_id: str | None = None
+    number_pool_id: Annotated[str | None, Null] = None
     """Number pool the agent draws from; null for none."""
     call_end_workflow_ids: Annotated[list[str], Field(max_length=10)] | None = None
     """Workflows that start when a call ends, at most 10; none when never set."""
@@ -4674,7 +4678,7 @@ class VoiceAgentPage(Model):
     """The agents of this page."""
 
 
-class VoiceAgentUpdate(Model):
+class VoiceAgentUpdate(Input):
     """Changes to a voice agent. Fields that are left out keep their value."""
 
     agent_name: Annotated[str, Field(min_length=1, max_length=40)] | None = None
@@ -4697,9 +4701,9 @@ class VoiceAgentUpdate(Model):
     """Whether silent callers are spoken to; true when never set."""
     reminder_after_idle_time_seconds: Annotated[int, Field(ge=1, le=20)] | None = None
     """Silence before a reminder, in seconds, 1 to 20; 8 when never set."""
-    inbound_number: str | None = None
+    inbound_number: Annotated[str | None, Null] = None
     """Telephone number whose calls the agent answers, with country code; null for none."""
-    number_pool_id: str | None = None
+    number_pool_id: Annotated[str | None, Null] = None
     """Number pool the agent draws from; null for none."""
     call_end_workflow_ids: Annotated[list[str], Field(max_length=10)] | None = None
     """Workflows that start when a call ends, at most 10; none when never set."""

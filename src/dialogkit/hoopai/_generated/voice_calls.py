@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from dialogkit._core.call import Call, Caller, CallOptions, Operation
@@ -45,8 +45,8 @@ async def list_voice_calls(
     *,
     agent_id: str | None = None,
     direction: models.CallDirection | None = None,
-    start_date: datetime | str | None = None,
-    end_date: datetime | str | None = None,
+    start_date: datetime | date | str | None = None,
+    end_date: datetime | date | str | None = None,
     location_id: str | None = None,
     resume: str | None = None,
     options: CallOptions | None = None,
