@@ -45,9 +45,9 @@ def verifications() -> None:
         print(f"{scheme}: {statistics.median(rates):,.0f} verified and read a second")
 
 
-async def deliver(url: str, signer: Signer) -> None:
+async def deliver(url: str, signer: Signer, location_id: str) -> None:
     """Print how fast the backend takes deliveries in."""
-    event = {"type": "ConversationEscalated", "locationId": "loc_1", "conversationId": "conversation_1"}
+    event = {"type": "ConversationEscalated", "locationId": location_id, "conversationId": "conversation_1"}
     parcels = [signer.sign({**event, "webhookId": f"delivery_{number}"}) for number in range(DELIVERIES)]
     seconds: list[float] = []
 
@@ -74,7 +74,7 @@ def main() -> None:
     with Sandbox() as sandbox:
         signer = sandbox.webhooks._own_signer()
         with backend(sandbox, free_port()) as url:
-            asyncio.run(deliver(f"{url}/webhooks/hoopai", signer))
+            asyncio.run(deliver(f"{url}/webhooks/hoopai", signer, sandbox.location_id))
 
 
 if __name__ == "__main__":

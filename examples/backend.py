@@ -1,20 +1,26 @@
 """A backend that answers inbound messages, hands over to people, and shows what it is doing. Run it with uvicorn:
 
-    HOOPAI_API_KEY=... HOOPAI_LOCATION_ID=... uvicorn backend:app --app-dir examples
+    HOOPAI_API_KEY=... HOOPAI_LOCATION_ID=... BACKEND_TOKEN=... uvicorn backend:app --app-dir examples
 
 Register https://your-host/webhooks/hoopai as a webhook. Deliveries are proven by the platform's published key, or by
-the one in WEBHOOK_PUBLIC_KEY, where you test with a sandbox.
+the one in WEBHOOK_PUBLIC_KEY, where you test with a sandbox; those of other locations are dropped, since the platform
+signs everybody's with the same key.
+
+What people write is shown to whoever knows BACKEND_TOKEN, and to nobody if there is none: `Authorization: Bearer ...`,
+or https://your-host/#... for the page, whose part after the # no server sees.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from dialogkit import HoopAI, MemoryRateLimiter, RateLimitEvent, ResponseEvent, RetryEvent
 from dialogkit.fastapi import Delivery, client, lifespan, webhook_router
@@ -48,7 +54,11 @@ class Stats:
 stats = Stats()
 limiter = MemoryRateLimiter()
 hooks = webhook_router(
-    "/webhooks/hoopai", webhooks.verifier(public_key=os.environ.get("WEBHOOK_PUBLIC_KEY") or webhooks.PUBLIC_KEY)
+    "/webhooks/hoopai",
+    webhooks.verifier(
+        public_key=os.environ.get("WEBHOOK_PUBLIC_KEY") or webhooks.PUBLIC_KEY,
+        location_ids=[os.environ["HOOPAI_LOCATION_ID"]],
+    ),
 )
 
 
@@ -89,19 +99,27 @@ def open_hoop() -> HoopAI:
     )
 
 
+def colleague(given: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]) -> None:
+    """Let those in who know the token."""
+    token = os.environ.get("BACKEND_TOKEN", "").encode()
+    if given is None or not token or not secrets.compare_digest(given.credentials.encode(), token):
+        raise HTTPException(401, "This is for whoever knows BACKEND_TOKEN", {"WWW-Authenticate": "Bearer"})
+
+
 app = FastAPI(title="Front desk", lifespan=lambda app: lifespan(app, open_hoop))
 app.include_router(hooks)
 Hoop = Annotated[HoopAI, Depends(client(HoopAI))]
+ONLY_COLLEAGUES = [Depends(colleague)]
 
 
-@app.get("/conversations/{conversation_id}")
+@app.get("/conversations/{conversation_id}", dependencies=ONLY_COLLEAGUES)
 async def conversation(conversation_id: str, hoop: Hoop) -> dict[str, Any]:
     """Show a conversation: the client is a dependency like any other."""
     found = await hoop.conversations.get(conversation_id)
     return found.model_dump(mode="json", exclude_none=True)
 
 
-@app.get("/stats")
+@app.get("/stats", dependencies=ONLY_COLLEAGUES)
 async def numbers() -> dict[str, Any]:
     """Return what the page shows."""
     return {
@@ -127,7 +145,7 @@ async def numbers() -> dict[str, Any]:
 
 @app.get("/", response_class=HTMLResponse)
 async def page() -> str:
-    """Show what happens, as it happens."""
+    """Show what happens, as it happens; the page has nothing of it in itself."""
     return PAGE
 
 
@@ -166,7 +184,12 @@ PAGE = """<!DOCTYPE html>
     return shown;
   }
   async function refresh() {
-    const stats = await (await fetch("/stats")).json();
+    const token = decodeURIComponent(location.hash.slice(1));
+    const answer = await fetch("/stats", { headers: { Authorization: `Bearer ${token}` } });
+    if (!answer.ok) {
+      return fill("totals", [["Add # and the token to this page's address", answer.status]]);
+    }
+    const stats = await answer.json();
     fill("totals", ["answered", "handed over", "retries", "held back"].map((name) => [name, stats[name]]));
     fill("calls", Object.entries(stats.calls));
     fill("limits", stats.limits.map((each) =>

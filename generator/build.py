@@ -19,6 +19,7 @@ from generator.model import (
     Model,
     Module,
     Named,
+    Operation,
     Package,
     Plain,
     Side,
@@ -43,6 +44,11 @@ def build(parsed: Parsed) -> Package:
     document = parsed.document
     usage = usage_of(document)
     operations = [build_operation(document, operation) for operation in parsed.operations]
+    errors = _common_errors(operations)
+    operations = [
+        replace(operation, errors=tuple(error for error in operation.errors if error not in errors))
+        for operation in operations
+    ]
     components: dict[str, Component] = {}
     for name in sorted(usage.request | usage.response):
         for component in _component(parsed, usage, name):
@@ -62,11 +68,17 @@ def build(parsed: Parsed) -> Package:
             )
             for tag in tags
         ),
+        errors=errors,
         components=ordered,
         events=tuple(_events(document)),
         events_description=descriptions.get("webhooks", ""),
         early=early,
     )
+
+
+def _common_errors(operations: list[Operation]) -> tuple[tuple[int, str], ...]:
+    first = operations[0].errors if operations else ()
+    return tuple(error for error in first if all(error in operation.errors for operation in operations))
 
 
 def _component(parsed: Parsed, usage: Usage, name: str) -> Iterator[Component]:
@@ -151,7 +163,7 @@ def _argument_models(document: Document, parsed: ParsedOperation) -> Iterator[Mo
             names = {field.wire: field.python for field in fields}
             yield Model(
                 name=class_name(parsed.id) + suffix,
-                description=f"What `{parsed.id}` sends in its {word}.",
+                description=f"What `{document.called(parsed.name)}` sends in its {word}.",
                 fields=fields,
                 base="Arguments",
                 side="request",
@@ -172,7 +184,7 @@ def _body_alias(document: Document, parsed: ParsedOperation) -> Iterator[Alias]:
     for media in content.values():
         body = type_of(as_object(media).get("schema"))
         if not isinstance(body, Named):
-            description = f"What `{parsed.id}` sends."
+            description = f"What `{document.called(parsed.name)}` sends."
             yield Alias(name=f"{class_name(parsed.id)}Body", description=description, type=body, side="request")
 
 

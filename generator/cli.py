@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from generator.build import build
 from generator.document import Document, Finding, load
+from generator.facade import names_of_users
 from generator.lint import lint
 from generator.parse import parse
+from generator.prose import in_users_words
 from generator.render import render
 from generator.write import changed_files, format_files, write_files
 
 
-def generate(document: Document, configuration: Path) -> tuple[dict[str, str], list[Finding]]:
-    """Make the modules of a document, or find what is wrong with it; never both."""
+def generate(document: Document, configuration: Path, names: Mapping[str, str]) -> tuple[dict[str, str], list[Finding]]:
+    """Make the modules of a document, or find what is wrong with it; never both.
+
+    Args:
+        document: As it was read.
+        configuration: The project's `pyproject.toml`, which says how code is formatted.
+        names: What users write for the operations, by their ids.
+    """
     findings = lint(document)
     if findings:
         return {}, findings
-    parsed, findings = parse(document)
+    parsed, findings = parse(in_users_words(document, names), names)
     if parsed is None:
         return {}, findings
-    return format_files(render(document, build(parsed)), configuration), []
+    return format_files(render(parsed.document, build(parsed)), configuration), []
 
 
 def main(arguments: Sequence[str] | None = None, *, root: Path | None = None) -> int:
@@ -41,11 +49,12 @@ def main(arguments: Sequence[str] | None = None, *, root: Path | None = None) ->
             failed = True
             continue
         document = load(root / name, name)
-        files, findings = generate(document, root / "pyproject.toml")
+        folder = root / "src" / "dialogkit" / vendor
+        files, findings = generate(document, root / "pyproject.toml", names_of_users(folder))
         for finding in findings:
             _say(document.describe(finding), sys.stderr)
         failed = failed or bool(findings)
-        outputs[root / "src" / "dialogkit" / vendor / "_generated"] = files
+        outputs[folder / "_generated"] = files
     if failed:
         return 1
     return _check(outputs, root) if options.check else _write(outputs, root)

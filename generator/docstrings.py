@@ -9,6 +9,7 @@ from typing import Any
 
 from dialogkit._core.errors import status_error_class
 from generator.model import Argument, Field, Operation
+from generator.prose import in_python_spelling
 from generator.pytypes import literal
 from generator.schemas import LIMIT_KEYS
 
@@ -33,13 +34,11 @@ _RANGES = (
     ("item minimum", "item maximum", " each", " each"),
     ("item minLength", "item maxLength", " character each", " characters each"),
 )
-_CODE = re.compile(r"`([^`\s]+)`")
 
 
-def in_python_spelling(text: str, fields: Iterable[Field]) -> str:
-    """Call properties and parameters by their Python names where prose mentions them in backticks."""
-    names = {field.wire: field.python for field in fields}
-    return _CODE.sub(lambda found: f"`{names.get(found[1], found[1])}`", text)
+def spelled(text: str, fields: Iterable[Field]) -> str:
+    """Call the fields of an object, or a function's arguments, by their Python names."""
+    return in_python_spelling(text, {field.wire: field.python for field in fields})
 
 
 def sentence(text: str) -> str:
@@ -191,15 +190,21 @@ def _entry(name: str, text: str, indent: str) -> list[str]:
     return _fill(f"{name}: {flat}", indent, hanging="    ").splitlines()
 
 
-def _raises(operation: Operation, indent: str) -> Iterator[str]:
-    if operation.arguments:
-        text = "An argument is of the wrong type or outside its limits; nothing was sent."
-        yield from _entry("InvalidArgumentError", text, indent)
-    for status, meaning in operation.errors:
+def _status_errors(errors: Iterable[tuple[int, str]], indent: str) -> Iterator[str]:
+    for status, meaning in errors:
         text = sentence(meaning) or "See the class."
         yield from _entry(status_error_class(status).__name__, f"{status}. {text}", indent)
+
+
+def package(title: str, errors: Iterable[tuple[int, str]]) -> str:
+    """Make the docstring of a whole package: what any of its functions can end in."""
+    indent = "    "
+    lines = [f"{title}'s operations as functions, and its objects as models.", "", "Any call can end in:", ""]
+    text = "An argument is of the wrong type or outside its limits; nothing was sent."
+    lines += [*_entry("InvalidArgumentError", text, indent), *_status_errors(errors, indent)]
     text = "The base of these, and of all else that can go wrong: no answer, no permit, no time left."
-    yield from _entry("DialogkitError", text, indent)
+    lines += _entry("DialogkitError", text, indent)
+    return quoted([*lines, "", *paragraphs("A function's `Raises:` names what is particular to it.", "")], "")
 
 
 def _facts(operation: Operation) -> str:
@@ -224,11 +229,11 @@ def function(operation: Operation, indent: str = "    ") -> str:
     if operation.deprecated:
         lines += ["", *paragraphs("Deprecated: the platform keeps this for older programs only.", indent)]
     if operation.description:
-        lines += ["", *paragraphs(in_python_spelling(sentence(operation.description), fields), indent)]
+        lines += ["", *paragraphs(spelled(sentence(operation.description), fields), indent)]
     # `client` is left out: users see the function as a method of a namespace, where it is bound.
     lines += ["", f"{indent}Args:"]
     for argument in operation.arguments:
-        lines += _entry(argument.field.python, in_python_spelling(argument_text(argument), fields), inner)
+        lines += _entry(argument.field.python, spelled(argument_text(argument), fields), inner)
     if operation.items:
         lines += _entry("resume", "The cursor of an earlier page: continue after it.", inner)
     if operation.reports_progress:
@@ -238,5 +243,7 @@ def function(operation: Operation, indent: str = "    ") -> str:
     if operation.result_remark and operation.answer != "none":
         remark = _fill(" ".join(_escape(sentence(operation.result_remark)).split()), inner)
         lines += ["", f"{indent}Returns:", *remark.splitlines()]
-    lines += ["", f"{indent}Raises:", *_raises(operation, inner), "", *paragraphs(_facts(operation), indent)]
+    if operation.errors:
+        lines += ["", f"{indent}Raises:", *_status_errors(operation.errors, inner)]
+    lines += ["", *paragraphs(_facts(operation), indent)]
     return quoted(lines, indent)

@@ -96,6 +96,11 @@ class Document:
             place = place.rpartition("/")[0]
         return f"{self.name}#{finding.pointer}: {finding.message} (line {self.lines.get(place, 1)})"
 
+    def called(self, name: str) -> str:
+        """Return how prose calls an operation that users know as `name`: as a method of a client, if it is one."""
+        client = as_object(self.data.get("info")).get("x-client")
+        return f"{client}.{name}" if isinstance(client, str) and "." in name else name
+
     @property
     def schemas(self) -> JsonObject:
         """The named schemas."""

@@ -150,6 +150,9 @@ class Operation:
     """An endpoint, and the function that calls it."""
 
     id: str
+    """Its id in the document, which is the function's name."""
+    name: str
+    """What users write: `bots.list`; its id, where no client offers it."""
     method: str
     path: str
     """The template as the platform writes it."""
@@ -221,6 +224,8 @@ class Package:
     """Everything that is generated for one vendor."""
 
     modules: tuple[Module, ...]
+    errors: tuple[tuple[int, str], ...]
+    """What every operation can be refused with; the operations' own say what is particular."""
     components: tuple[Component, ...]
     """In the order in which they can be defined."""
     events: tuple[Event, ...]

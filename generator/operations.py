@@ -51,6 +51,7 @@ class _Builder:
         arguments = tuple(self._arguments())
         return Operation(
             id=self.parsed.id,
+            name=self.parsed.name,
             method=self.parsed.method,
             path=self.parsed.path,
             tag=str(raw["tags"][0]),

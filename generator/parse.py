@@ -8,9 +8,10 @@ Descriptions, limits, formats, discriminators and all `x-` keys are lost on its 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from openapi_python_client.config import Config, ConfigFile, MetaType
 from openapi_python_client.parser.errors import GeneratorError
@@ -45,6 +46,9 @@ class ParsedOperation:
             return list(found.values())
         return [found[name] for name in re.findall(r"\{([^{}]*)\}", self.path)]
 
+    name: str
+    """What users write for the operation."""
+
     @property
     def id(self) -> str:
         """The operation's id in the document."""
@@ -62,8 +66,13 @@ class Parsed:
     """The required properties of objects, by the name of their component."""
 
 
-def parse(document: Document) -> tuple[Parsed | None, list[Finding]]:
-    """Parse a linted document. Whatever the parser complains about is a finding."""
+def parse(document: Document, names: Mapping[str, str] = MappingProxyType({})) -> tuple[Parsed | None, list[Finding]]:
+    """Parse a linted document. Whatever the parser complains about is a finding.
+
+    Args:
+        document: It has no findings.
+        names: What users write for its operations, by their ids.
+    """
     config = Config.from_sources(
         ConfigFile(literal_enums=True, post_hooks=[]),
         MetaType("none"),
@@ -86,7 +95,7 @@ def parse(document: Document) -> tuple[Parsed | None, list[Finding]]:
     wires = {name: wire for wire, name in handed.properties.items()}
     return Parsed(
         document=document,
-        operations=tuple(_operations(document, handed, endpoints)),
+        operations=tuple(_operations(document, handed, endpoints, names)),
         required={
             name: frozenset(wires[each] for each in _required(models[_class_name(name, config)]))
             for name, schema in document.schemas.items()
@@ -103,18 +112,21 @@ def _required(model: ModelProperty) -> Iterator[str]:
     return (str(prop.name.get_untrusted_value()) for prop in model.required_properties or ())
 
 
-def _operations(document: Document, handed: Normalised, endpoints: dict[str, Endpoint]) -> Iterator[ParsedOperation]:
-    names = {place: name for name, place in handed.operations.items()}
+def _operations(
+    document: Document, handed: Normalised, endpoints: dict[str, Endpoint], names: Mapping[str, str]
+) -> Iterator[ParsedOperation]:
+    neutral = {place: name for name, place in handed.operations.items()}
     for path, raw_item in as_object(document.data.get("paths")).items():
         item = document.deref(raw_item)
         for method in (key for key in item if key in METHODS):
             operation = as_object(item[method])
             yield ParsedOperation(
-                endpoint=endpoints[names[path, method]],
+                endpoint=endpoints[neutral[path, method]],
                 path=path,
                 method=method.upper(),
                 raw=operation,
                 parameters=parameters_of(document, item, operation),
+                name=names.get(str(operation["operationId"]), str(operation["operationId"])),
             )
 
 

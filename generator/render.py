@@ -62,7 +62,7 @@ def render(document: Document, package: Package) -> dict[str, str]:
         return environment.get_template(template).render(**context, **more)
 
     models = [_entry(component, package) for component in package.components]
-    files = {"__init__.py": module("init.py.jinja")}
+    files = {"__init__.py": module("init.py.jinja", prose=docstrings.package(context["title"], package.errors))}
     files["models.py"] = module(
         "models.py.jinja",
         components=models,
@@ -85,7 +85,7 @@ def render(document: Document, package: Package) -> dict[str, str]:
 
 def _entry(component: Component, package: Package) -> _Entry:
     if isinstance(component, Model):
-        prose = docstrings.in_python_spelling(component.description, component.fields)
+        prose = docstrings.spelled(component.description, component.fields)
         text = docstrings.plain(prose, "    ")
     else:
         text = docstrings.plain(component.description)
@@ -154,7 +154,9 @@ def _annotation(argument: Argument, signatures: Signatures) -> str:
 
 
 def _operation_arguments(operation: Operation) -> Iterator[tuple[str, str]]:
-    yield "id", literal(operation.id)
+    yield "id", literal(operation.name)
+    if operation.name != operation.id:
+        yield "function", literal(operation.id)
     yield "method", literal(operation.method)
     yield "path", literal(operation.template)
     yield "retry", literal(operation.retry)

@@ -24,7 +24,7 @@ def field_lines(model: Model, early: set[str]) -> Iterator[str]:
         if early & names_in(field.type):
             annotation = literal(annotation)
         yield f"{_INDENT}{field.python}: {annotation}{_assignment(model, field)}"
-        text = docstrings.plain(docstrings.in_python_spelling(_description(field), model.fields), _INDENT)
+        text = docstrings.plain(docstrings.spelled(_description(field), model.fields), _INDENT)
         if text:
             yield text
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
 
 from dialogkit.testing import Sandbox, WebhookSigner
 from tests.support import programs
-from tests.support.backend import backend, free_port
+from tests.support.backend import TOKEN, backend, free_port
 
 PATH = "/webhooks/hoopai"
 PATIENCE = 60.0
+COLLEAGUE = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def replies(sandbox: Sandbox) -> int:
 def settled(url: str, answered: int) -> dict[str, int]:
     """Return the backend's numbers once it has answered so many messages: it acknowledges them before."""
     while True:
-        stats: dict[str, int] = httpx.get(f"{url}/stats", timeout=PATIENCE).json()
+        stats: dict[str, int] = httpx.get(f"{url}/stats", headers=COLLEAGUE, timeout=PATIENCE).json()
         if stats["answered"] >= answered:
             return stats
 
@@ -76,7 +78,8 @@ def test_who_asks_for_a_human_is_handed_over(sandbox: Sandbox, url: str) -> None
     sandbox.webhooks.wait(PATIENCE)
     stats = settled(url, before["answered"] + 1)
     assert stats["handed over"] == before["handed over"] + 2
-    assert httpx.get(f"{url}/conversations/conversation_1", timeout=PATIENCE).json()["starred"] is True
+    shown = httpx.get(f"{url}/conversations/conversation_1", headers=COLLEAGUE, timeout=PATIENCE)
+    assert shown.json()["starred"] is True
 
 
 def test_what_somebody_else_has_signed_is_refused(sandbox: Sandbox, url: str) -> None:
@@ -85,6 +88,20 @@ def test_what_somebody_else_has_signed_is_refused(sandbox: Sandbox, url: str) ->
     answer = httpx.post(url + PATH, content=forged.body, headers=dict(forged.headers), timeout=PATIENCE)
     assert (answer.status_code, answer.json()) == (401, {"detail": "bad_signature"})
     assert replies(sandbox) == before
+
+
+def test_another_location_s_message_is_dropped(sandbox: Sandbox, url: str) -> None:
+    before, answered = settled(url, 0)["latest"], replies(sandbox)
+    sandbox.webhooks.emit("InboundMessage", {"locationId": "of_somebody_else", "contactId": "c", "body": "Hello!"})
+    sandbox.webhooks.wait(PATIENCE)
+    assert sandbox.deliveries[-1].accepted, "a refusal would count against the app"
+    assert (settled(url, 0)["latest"], replies(sandbox)) == (before, answered)
+
+
+@pytest.mark.parametrize("path", ["/stats", "/conversations/conversation_1"])
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer"}, {"Authorization": "Bearer wrong"}])
+def test_a_stranger_is_shown_nothing(url: str, path: str, headers: dict[str, str]) -> None:
+    assert httpx.get(url + path, headers=headers, timeout=PATIENCE).status_code == 401
 
 
 @pytest.fixture
@@ -96,7 +113,7 @@ def test_the_page_shows_it_in_a_browser(sandbox: Sandbox, url: str, browser: str
     settled(url, 1)
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={tmp_path}"]
     # The page asks for its numbers as soon as it is loaded; this much of its own time passes before it is printed.
-    command = [browser, *options, "--virtual-time-budget=5000", "--dump-dom", f"{url}/"]
+    command = [browser, *options, "--virtual-time-budget=5000", "--dump-dom", f"{url}/#{quote(TOKEN)}"]
     page = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     assert "<td>answered</td>" in page
     assert "<td>send_message 20" in page

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Annotated, Any
 
 import anyio
@@ -14,8 +17,10 @@ import anyio.lowlevel
 import httpx
 import pytest
 from fastapi import Depends, FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
-from dialogkit import Claim, ConfigurationError, HoopAI, MemoryDedupeStore, Model
+from dialogkit import Claim, ConfigurationError, ConvoAI, HoopAI, MemoryDedupeStore, Model
 from dialogkit.fastapi import Delivery, WebhookRouter, client, lifespan, webhook_router
 from dialogkit.hoopai import models, webhooks
 from dialogkit.testing import WebhookSigner
@@ -319,3 +324,218 @@ def test_events_are_classes() -> None:
     for events in ((), (wrong,)):
         with pytest.raises(TypeError, match="takes classes of events"):
             hooks_of().on(*events)
+
+
+# ------------------------------------------------------------------------------------------------ strangers at the door
+
+Send = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
+
+
+async def answer_of(hooks: WebhookRouter, headers: dict[str, str], receive: Send) -> int:
+    """Return the status that a request gets, whose body comes from `receive`."""
+    app, statuses = FastAPI(), list[int]()
+    app.include_router(hooks)
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": PATH,
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }
+    await app(scope, receive, send)
+    (status,) = statuses
+    return status
+
+
+async def unread() -> dict[str, Any]:
+    raise AssertionError("the body was read")
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-GHL-Signature": "N/A"}, {"x-wh-signature": "of a scheme that is not on"}])
+async def test_without_a_signature_no_body_is_read(headers: dict[str, str]) -> None:
+    assert await answer_of(hooks_of(), headers, unread) == 401
+
+
+@on_every_backend
+async def test_a_body_that_drips_is_not_waited_for() -> None:
+    pieces = iter(["{", '"type"'])
+
+    async def drip() -> dict[str, Any]:
+        for piece in pieces:
+            return {"type": "http.request", "body": piece.encode(), "more_body": True}
+        await anyio.sleep_forever()
+        raise AssertionError("unreachable")
+
+    assert await answer_of(hooks_of(read_timeout=0.01), {"X-GHL-Signature": "AAAA"}, drip) == 408
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
+def test_a_read_timeout_is_a_number_of_seconds(seconds: float) -> None:
+    with pytest.raises(ConfigurationError, match="read_timeout"):
+        hooks_of(read_timeout=seconds)
+
+
+async def test_forgeries_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    hooks, clock = hooks_of(), [0.0]
+    hooks._receiver._refusals._clock = lambda: clock[0]
+
+    async def forge(times: int) -> list[str]:
+        caplog.clear()
+        for _ in range(times):
+            assert await answer_of(hooks, {}, unread) == 401
+        return [each.getMessage() for each in caplog.records]
+
+    assert len(await forge(500)) == 10
+    clock[0] += 59
+    assert await forge(1) == []
+    clock[0] += 1
+    first, second = await forge(1)
+    assert first == "HoopAI webhooks: 491 more were refused, which was not logged"
+    assert "has no X-GHL-Signature" in second
+
+
+async def test_what_the_platform_calls_an_event_forges_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    hooks = hooks_of(inline=True)
+
+    @hooks.on(Model)
+    async def handle(event: Model) -> None:  # pyright: ignore[reportUnusedFunction]
+        raise RuntimeError("the handler's own fault")
+
+    async with running(hooks) as post:
+        await post({"type": "x\n2027-01-01 CRITICAL forged\x1b[2J\u202e" + "y" * 1_000})
+    (failure,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert failure.getMessage().isprintable()
+    assert len(failure.getMessage()) < 300
+
+
+# ------------------------------------------------------------------------------------------- whose deliveries are taken
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_deliveries_of_other_locations_are_acknowledged_and_dropped(
+    is_async: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ours(location_id: str) -> bool:
+        await anyio.lowlevel.checkpoint()
+        return location_id == "loc_1"
+
+    location_ids: Any = ours if is_async else {"loc_1"}
+    hooks = webhook_router(
+        PATH, webhooks.verifier(public_key=SIGNER.public_key, location_ids=location_ids), inline=True
+    )
+    seen = list[Model]()
+    hooks.on(Model)(seen.append)
+    async with running(hooks) as post:
+        assert (await post()).json() == {"status": "handled"}
+        answer = await post({**INBOUND, "locationId": "loc_9"})
+    assert (answer.status_code, answer.json()) == (200, {"status": "ignored"})
+    assert len(seen) == 1
+    assert "about loc_9, whom location_ids does not take" in caplog.text
+
+
+async def test_what_cannot_be_looked_up_is_to_be_delivered_again(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(location_id: str) -> bool:
+        raise OSError("the token store is away")
+
+    hooks = webhook_router(PATH, webhooks.verifier(public_key=SIGNER.public_key, location_ids=fail), inline=True)
+    hooks.on(Model)(print)
+    async with running(hooks) as post:
+        assert (await post()).status_code == 503
+    assert "whose it is cannot be looked up" in caplog.text
+
+
+# ----------------------------------------------------------------------------------------------------- the app's client
+
+
+@asynccontextmanager
+async def served(app: Starlette, *, started: bool = True) -> AsyncGenerator[httpx.AsyncClient]:
+    async with AsyncExitStack() as stack:
+        if started:
+            await stack.enter_async_context(app.router.lifespan_context(app))
+        transport = httpx.ASGITransport(app)
+        yield await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://app"))
+
+
+async def test_a_dependency_can_be_overridden() -> None:
+    assert client(HoopAI) is client(HoopAI)
+    assert len({client(HoopAI), client(ConvoAI), client(HoopAI)}) == 2
+    assert inspect.iscoroutinefunction(client(HoopAI))
+    app = FastAPI(lifespan=lambda app: lifespan(app, lambda: HoopAI("key_for_tests")))
+
+    @app.get("/")
+    async def who(hoop: Annotated[object, Depends(client(HoopAI))]) -> str:  # pyright: ignore[reportUnusedFunction]
+        return type(hoop).__name__
+
+    app.dependency_overrides[client(HoopAI)] = lambda: 5
+    async with served(app) as http:
+        assert (await http.get("/")).json() == "int"
+        app.dependency_overrides.clear()
+        assert (await http.get("/")).json() == "HoopAI"
+
+
+def mounted(inner: FastAPI) -> Starlette:
+    outer = Starlette(lifespan=lambda app: lifespan(app, lambda: HoopAI("key_for_tests", location_id="loc_1")))
+    outer.mount("/deep", Starlette(routes=[Mount("/inner", inner)]))
+    return outer
+
+
+@on_every_backend
+async def test_a_mounted_app_finds_the_outer_one_s_client() -> None:
+    inner, hooks, found = FastAPI(), hooks_of(), list[HoopAI]()
+
+    @inner.get("/")
+    async def where(hoop: Annotated[HoopAI, Depends(client(HoopAI))]) -> str:  # pyright: ignore[reportUnusedFunction]
+        return repr(hoop)
+
+    @hooks.on(Model)
+    async def handle(event: Model, delivery: Delivery) -> None:  # pyright: ignore[reportUnusedFunction]
+        found.append(delivery.client(HoopAI))
+
+    inner.include_router(hooks)
+    signed = SIGNER.sign(INBOUND)
+    async with served(mounted(inner)) as http:
+        assert "loc_1" in (await http.get("/deep/inner/")).text
+        answer = await http.post("/deep/inner" + PATH, content=signed.body, headers=dict(signed.headers))
+        assert answer.json() == {"status": "accepted"}
+    assert len(found) == 1
+
+
+def asking() -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/")
+    async def where(hoop: Annotated[HoopAI, Depends(client(HoopAI))]) -> None:  # pyright: ignore[reportUnusedFunction]
+        raise AssertionError(f"{hoop} was found")
+
+    return app
+
+
+async def cause(app: Starlette, path: str = "/", *, started: bool = True) -> str:
+    async with served(app, started=started) as http:
+        with pytest.raises(ConfigurationError) as caught:
+            await http.get(path)
+    return str(caught.value)
+
+
+async def test_the_error_names_the_real_cause() -> None:
+    app = asking()
+    assert "no lifespan of dialogkit's runs" in await cause(app)
+    app.router.lifespan_context = lambda app: lifespan(app, lambda: ConvoAI("ck_test_0"))
+    assert "`with TestClient(app) as test` does" in await cause(app, started=False)
+    assert "no HoopAI: give it to lifespan(app, HoopAI), which was given ConvoAI" in await cause(app)
+    assert "the app has ended" in await cause(app, started=False)
+    outer = Starlette(routes=[Mount("/inner", asking())])
+    assert "this app is mounted in another one" in await cause(outer, "/inner/")
+    assert "which was given none at all" in await cause(FastAPI(lifespan=lifespan, routes=asking().routes))
+
+
+def test_without_the_extra_the_import_says_so() -> None:
+    code = "import sys; sys.modules['fastapi'] = None; import dialogkit.fastapi"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    last = result.stderr.strip().splitlines()[-1]
+    assert last == "ImportError: dialogkit.fastapi needs the package fastapi: pip install 'dialogkit[fastapi]'"

@@ -43,6 +43,7 @@ _OPERATION: dict[str, Callable[[Any], bool]] = {
 _COMPONENT = {**_GROUPS, "x-read-as": lambda value: value in ("date-time", "date")}
 _WEBHOOK = {"x-source": _OPERATION["x-source"]}
 _INFO: dict[str, Callable[[Any], bool]] = {
+    "x-client": lambda value: isinstance(value, str) and is_python_name(value),
     "x-account": lambda value: isinstance(value, str) and is_python_name(value),
     "x-sources": lambda value: is_object(value) and all(isinstance(name, str) for name in value.values()),
     "x-client-headers": lambda value: is_list(value) and all(isinstance(name, str) for name in value),

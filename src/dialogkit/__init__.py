@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from dialogkit._core.sending.retry import RetryPolicy
     from dialogkit._core.webhooks.dedupe import Claim, DedupeStore, MemoryDedupeStore, handled_once
     from dialogkit._core.webhooks.dedupe_redis import RedisDedupeStore
+    from dialogkit._core.webhooks.schemes import SignatureScheme, WebhookProof
     from dialogkit._core.webhooks.verifier import WebhookDelivery, WebhookEvent, WebhookVerifier
     from dialogkit.convoai.client import ConvoAI
     from dialogkit.hoopai.client import HoopAI
@@ -119,6 +120,7 @@ __all__ = [
     "RetryEvent",
     "RetryPolicy",
     "ServerError",
+    "SignatureScheme",
     "Token",
     "TokenError",
     "TokenStore",
@@ -127,6 +129,7 @@ __all__ = [
     "Upload",
     "WebhookDelivery",
     "WebhookEvent",
+    "WebhookProof",
     "WebhookVerificationError",
     "WebhookVerifier",
     "__version__",
@@ -153,6 +156,7 @@ _HOMES = {
     "_core.auth.token_redis": ("RedisTokenStore",),
     "_core.auth.tokens": ("MemoryTokenStore", "Token", "TokenStore"),
     "_core.files.uploads": ("Upload",),
+    "_core.webhooks.schemes": ("SignatureScheme", "WebhookProof"),
     "_core.webhooks.verifier": ("WebhookDelivery", "WebhookEvent", "WebhookVerifier"),
     "convoai.client": ("ConvoAI",),
     "hoopai.client": ("HoopAI",),

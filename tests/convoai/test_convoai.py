@@ -106,12 +106,12 @@ def test_everything_that_is_documented_is_there_and_nothing_else() -> None:
 
 
 def test_every_operation_is_what_the_document_says_and_its_types_build() -> None:
-    generated = {each.id: each for each in constants("convoai")}
+    generated = {each.function: each for each in constants("convoai")}
     for operation, method, path in operations("convoai"):
         constant = generated[operation]
         assert (constant.method, shape(constant.path)) == (method, shape(path))
         assert constant.result_adapter is not None
-    assert {each.id for each in generated.values() if each.retry == "never-after-sent"} == {
+    assert {each.function for each in generated.values() if each.retry == "never-after-sent"} == {
         operation for operation, method, _ in operations("convoai") if method == "POST"
     }
 
@@ -202,7 +202,7 @@ QUOTAS = {"free": (30, 60, 20), "pro": (300, 1_000, 500), "enterprise": (3_000, 
 def test_a_plan_is_three_quotas(plan: Any) -> None:
     requests, messages, documents = QUOTAS[plan]
     settings = ConvoAI(KEY, plan=plan)._settings
-    limits = {each.id: settings.limits_of(each) for each in constants("convoai")}
+    limits = {each.function: settings.limits_of(each) for each in constants("convoai")}
     general = (RateLimit(requests, per=60),)
     own = {
         "send_message": messages and RateLimit(messages, per=3_600, name="messages"),
@@ -236,12 +236,12 @@ async def test_messages_that_are_used_up_do_not_hold_up_anything_else() -> None:
         for _ in range(60):
             await CALLS["send_message"](convo)
         assert now >= 60  # thirty a minute
-        with pytest.raises(RateLimitWaitError, match="send_message"):
+        with pytest.raises(RateLimitWaitError, match=r"messages\.send"):
             await CALLS["send_message"](convo)
         await convo.agents.get("a1")
         for _ in range(20):
             await CALLS["create_knowledge"](convo)
-        with pytest.raises(RateLimitWaitError, match="create_knowledge") as caught:
+        with pytest.raises(RateLimitWaitError, match=r"knowledge\.create") as caught:
             await CALLS["create_knowledge"](convo)
         assert 80_000 < caught.value.wait < 86_600
         await convo.me.get()
@@ -366,7 +366,7 @@ REFUSALS: list[tuple[Any, str]] = [
     ({"detail": "Not allowed."}, "Not allowed"),
     ({"to": ["Enter a valid number."], "text": ["Required."]}, "to: Enter a valid number.; text: Required"),
     (["No."], "No"),
-    ({}, "send_message: ConvoAI answered 400 Bad Request to POST /agents/{agent_id}/messages/"),
+    ({}, "messages.send: ConvoAI answered 400 Bad Request to POST /agents/{agent_id}/messages/"),
 ]
 
 
@@ -444,4 +444,4 @@ async def test_drift_is_reported_once_for_each_place() -> None:
     async with client(Wire({"email": 7, "plan": "platinum"}), on_drift=drifts.append) as convo:
         me = await convo.me.get()
     assert me.model_dump(exclude_unset=True, warnings=False) == {"email": 7, "plan": "platinum"}
-    assert [(drift.operation, drift.location) for drift in drifts] == [("get_me", "email")]
+    assert [(drift.operation, drift.location) for drift in drifts] == [("me.get", "email")]

@@ -107,7 +107,7 @@ def constants() -> Iterator[Operation[Any]]:
 
 
 def test_every_operation_is_what_the_document_says_and_its_types_build() -> None:
-    generated = {each.id: each for each in constants()}
+    generated = {each.function: each for each in constants()}
     for operation, method, path in operations():
         constant = generated[operation]
         assert (constant.method, shape(constant.path)) == (method, shape(path))

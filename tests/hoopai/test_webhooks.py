@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import pickle
 import subprocess
@@ -10,10 +11,18 @@ import traceback
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import anyio.lowlevel
 import pytest
 
 import dialogkit
-from dialogkit import ConfigurationError, Drift, WebhookEvent, WebhookVerificationError
+from dialogkit import (
+    ConfigurationError,
+    Drift,
+    MemoryDedupeStore,
+    RedisDedupeStore,
+    WebhookEvent,
+    WebhookVerificationError,
+)
 from dialogkit.hoopai import models, webhooks
 from dialogkit.hoopai._generated.webhooks import EVENTS
 from dialogkit.testing import WebhookSigner
@@ -116,7 +125,7 @@ def test_what_the_wire_really_sends_is_taken() -> None:
 @pytest.mark.parametrize(
     "payload",
     [
-        {"type": "Custom", "locationId": "loc_1", "contactId": "c1", "message": "Hi"},
+        {"type": "NoteCreate", "locationId": "loc_1", "contactId": "c1", "message": "Hi"},
         {"type": "ContactCreate", "locationId": "loc_1", "data": {"nested": [1, {"deep": None}]}},
         {"locationId": "loc_1", "what": "is this?"},
     ],
@@ -181,9 +190,128 @@ def test_headers_may_have_other_names() -> None:
     assert reason({"X-GHL-Signature": ED25519}, public_key_header="X-A") == "missing_signature"
 
 
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize("age", [0, 600, DAY, 3 * DAY])
+def test_what_the_platform_still_repeats_is_accepted(age: float) -> None:
+    assert scheme(DELIVERY.headers, now=NOW + age) == "ed25519"
+
+
 def test_a_replayed_delivery_is_stale() -> None:
-    assert reason(DELIVERY.headers, now=NOW + 301) == "stale"
-    assert scheme(DELIVERY.headers, now=NOW + 86_400, tolerance=None) == "ed25519"
+    assert reason(DELIVERY.headers, now=NOW + webhooks.TOLERANCE + 1) == "stale"
+    assert reason(DELIVERY.headers, now=NOW - 302) == "stale"
+    assert reason(DELIVERY.headers, now=NOW + 301, tolerance=300) == "stale"
+    assert scheme(DELIVERY.headers, now=NOW + 7 * DAY, tolerance=None) == "ed25519"
+
+
+@pytest.mark.parametrize("store", [MemoryDedupeStore, RedisDedupeStore])
+def test_a_store_remembers_for_longer_than_a_delivery_may_be_old(store: Any) -> None:
+    remembered = inspect.signature(store).parameters["ttl"].default
+    assert remembered > webhooks.TOLERANCE + 300 + DAY, "a replay would be handled again"
+
+
+VOICE_CALL = {"id": "call_1", "locationId": "loc_1", "agentId": "vagent_1", "transcript": "", "duration": 12}
+
+
+@pytest.mark.parametrize(
+    ("payload", "event", "name"),
+    [
+        (VOICE_CALL, models.VoiceAiCallEndEvent, "VoiceAiCallEnd"),
+        ({"type": None, **VOICE_CALL}, models.VoiceAiCallEndEvent, "VoiceAiCallEnd"),
+        ({"locationId": "loc_1", "body": VOICE_CALL}, models.VoiceAiCallEndEvent, "VoiceAiCallEnd"),
+        ({"type": "New", **VOICE_CALL}, webhooks.OtherEvent, "New"),
+        ({"id": "1", "locationId": "loc_1", "agentId": "vagent_1"}, webhooks.OtherEvent, ""),
+        (
+            {"type": "Custom", "locationId": "l", "phone": "+15550100", "message": "Hi"},
+            models.ProviderSmsEvent,
+            "Custom",
+        ),
+        ({"type": "Custom", "locationId": "l", "emailTo": "a@example.com"}, models.ProviderEmailEvent, "Custom"),
+        ({"type": "Custom", "locationId": "l", "data": {"html": "<p>Hi</p>"}}, models.ProviderEmailEvent, "Custom"),
+        ({"type": "Custom", "locationId": "l", "emailTo": "", "message": "Hi"}, models.ProviderSmsEvent, "Custom"),
+    ],
+)
+def test_an_event_whose_name_does_not_say_what_it_is_is_recognised(payload: Any, event: type[Any], name: str) -> None:
+    drifts: list[Drift] = []
+    delivery = SIGNER.sign(payload)
+    received = webhooks.receive(delivery.body, delivery.headers, on_drift=drifts.append, **ALL)
+    assert (type(received.event), received.type, received.event.type, drifts) == (event, name, name, [])
+
+
+def test_a_custom_provider_s_own_fields_are_typed() -> None:
+    own = {"conversationProviderId": "provider_1", "replyToAltId": "alt_1"}
+    delivery = SIGNER.sign({"type": "Custom", "locationId": "loc_1", "message": "Hi", **own})
+    event = webhooks.verify(delivery.body, delivery.headers, **ALL)
+    assert isinstance(event, models.ProviderSmsEvent)
+    assert (event.conversation_provider_id, event.reply_to_alt_id) == ("provider_1", "alt_1")
+
+
+# ------------------------------------------------------------------------------------------- whose deliveries are taken
+
+
+async def asked(location_id: str) -> bool:
+    await anyio.lowlevel.checkpoint()
+    return location_id == "loc_1"
+
+
+TAKERS: list[Any] = [["loc_1"], {"loc_2", "loc_1"}, ("loc_1",), "loc_1", {"loc_1": 1}.keys(), "loc_1".__eq__]
+
+
+@pytest.mark.parametrize("location_ids", [*TAKERS, asked])
+@pytest.mark.parametrize(
+    ("payload", "mine"),
+    [
+        (PAYLOAD, True),
+        ({"type": "ConversationEscalated", "body": {"locationId": "loc_1"}}, True),
+        ({"type": "ContactCreate", "locationId": "loc_1"}, True),
+        ({"type": "ContactCreate", "data": {"locationId": "loc_1"}}, True),
+        ({**PAYLOAD, "locationId": "loc_9"}, False),
+        ({**PAYLOAD, "locationId": "loc_9", "body": {"locationId": "loc_1"}}, False),
+        ({**PAYLOAD, "locationId": "loc"}, False),
+        ({**PAYLOAD, "locationId": ""}, False),
+        ({**PAYLOAD, "locationId": ["loc_1"]}, False),
+        ({"type": "UNINSTALL", "companyId": "loc_1"}, False),
+    ],
+)
+async def test_a_verifier_takes_its_own_locations_deliveries(location_ids: Any, payload: Any, mine: bool) -> None:
+    verifier = webhooks.verifier(public_key=SIGNER.public_key, clock=lambda: NOW, location_ids=location_ids)
+    signed = SIGNER.sign(payload)
+    if mine:
+        assert (await verifier.receive_async(signed.body, signed.headers)).payload == json.loads(signed.body)
+        if location_ids is not asked:
+            assert verifier.receive(signed.body, signed.headers).payload == json.loads(signed.body)
+        return
+    with pytest.raises(WebhookVerificationError, match=r"about .*, whom location_ids does not take") as caught:
+        await verifier.receive_async(signed.body, signed.headers)
+    assert (caught.value.reason, caught.value.status) == ("foreign", 200)
+
+
+async def test_what_is_not_proven_is_nobody_s() -> None:
+    verifier = webhooks.verifier(public_key=SIGNER.public_key, clock=lambda: NOW, location_ids=[])
+    with pytest.raises(WebhookVerificationError) as caught:
+        await verifier.receive_async(BODY + b" ", DELIVERY.headers)
+    assert caught.value.reason == "bad_signature"
+
+
+def test_an_async_function_wants_to_be_awaited() -> None:
+    verifier = webhooks.verifier(public_key=SIGNER.public_key, clock=lambda: NOW, location_ids=asked)
+    with pytest.raises(ConfigurationError, match=r"await receive_async\(\)"):
+        verifier.receive(BODY, DELIVERY.headers)
+
+
+def test_a_foreign_location_forges_no_line() -> None:
+    signed = SIGNER.sign({**PAYLOAD, "locationId": "x\n2027 CRITICAL forged\x1b[2J" + "y" * 500})
+    with pytest.raises(WebhookVerificationError) as caught:
+        webhooks.verify(signed.body, signed.headers, location_ids=["loc_1"], **ALL)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("location_ids", [5, [5], [""], [None]])
+def test_locations_that_make_no_sense_are_refused(location_ids: Any) -> None:
+    with pytest.raises(ConfigurationError, match="location_ids takes ids"):
+        webhooks.verifier(location_ids=location_ids)
 
 
 def test_a_verifier_is_made_once() -> None:
@@ -235,6 +363,6 @@ print("cryptography" in sys.modules)
 
 
 def test_the_public_names_are_there() -> None:
-    for name in ("WebhookEvent", "WebhookDelivery", "WebhookVerifier", "WebhookVerificationError"):
+    for name in ("WebhookEvent", "WebhookDelivery", "WebhookProof", "WebhookVerifier", "WebhookVerificationError"):
         assert hasattr(dialogkit, name)
     assert all(hasattr(webhooks, name) for name in webhooks.__all__)

@@ -83,7 +83,7 @@ def test_everything_that_is_documented_is_there_and_nothing_else() -> None:
 
 
 def test_every_operation_is_what_the_document_says_and_its_types_build() -> None:
-    generated = {each.id: each for each in constants("hoverbot")}
+    generated = {each.function: each for each in constants("hoverbot")}
     for operation, method, path in operations("hoverbot"):
         constant = generated[operation]
         assert (constant.method, shape(constant.path)) == (method, shape(path))
@@ -192,7 +192,7 @@ async def test_a_conversation_without_an_id_is_reported() -> None:
         assert (await hover.conversations.create(channel="web")).channel == "web"
         with pytest.raises(ResponseValidationError, match="Field required"):
             await hover.with_options(strict=True).conversations.create(channel="web")
-    assert [(drift.operation, drift.location) for drift in drifts] == [("create_conversation", "id")]
+    assert [(drift.operation, drift.location) for drift in drifts] == [("conversations.create", "id")]
 
 
 WRONG: list[tuple[Callable[[Any], Any], str]] = [
@@ -226,7 +226,7 @@ async def test_a_missing_argument_is_a_type_error() -> None:
 async def test_refusals_are_typed_whatever_their_body() -> None:
     for body in ({"message": "gone"}, {"error": {"message": "gone"}}, {"detail": "gone"}, "gone"):
         async with client(Wire(body, 404)) as hover:
-            with pytest.raises(NotFoundError, match=r"get_conversation: HoverBot answered 404 .*: gone\."):
+            with pytest.raises(NotFoundError, match=r"conversations\.get: HoverBot answered 404 .*: gone\."):
                 await hover.conversations.get("c1")
 
 

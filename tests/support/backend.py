@@ -13,6 +13,8 @@ from pathlib import Path
 from dialogkit.testing import Sandbox
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+TOKEN = "token-of/the backend"
+"""Known to colleagues only."""
 
 
 def free_port() -> int:
@@ -29,6 +31,7 @@ def backend(sandbox: Sandbox, port: int) -> Generator[str]:
         "HOOPAI_API_KEY": sandbox.api_key,
         "HOOPAI_BASE_URL": sandbox.url,
         "HOOPAI_LOCATION_ID": sandbox.location_id,
+        "BACKEND_TOKEN": TOKEN,
         "WEBHOOK_PUBLIC_KEY": sandbox.webhooks.public_key,
     }
     command = [sys.executable, "-m", "uvicorn", "backend:app", "--app-dir", str(EXAMPLES), "--port", str(port)]

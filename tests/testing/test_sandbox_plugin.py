@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml  # noqa: F401  # pyright: ignore[reportUnusedImport] - its C part does not survive being imported twice
 
 pytest_plugins = ("pytester",)
 

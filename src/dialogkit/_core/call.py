@@ -58,7 +58,9 @@ class Operation(Generic[T_co]):
     """
 
     id: str
-    """The operation's id in the document, which is the generated function's name."""
+    """What users write for it, `conversations.search`; its function's name where no client offers it."""
+    function: str = ""
+    """The generated function's name, which is the operation's id in the document; the same unless given."""
     method: str
     path: str
     """The path's template in Python names, `/conversations/{conversation_id}`; its slashes are kept exactly."""
@@ -92,6 +94,10 @@ class Operation(Generic[T_co]):
     single_as_list: bool = False
     """The result is a list; one object alone is read as a list of one."""
 
+    def __post_init__(self) -> None:
+        if not self.function:
+            object.__setattr__(self, "function", self.id)
+
     @cached_property
     def result_adapter(self) -> pydantic.TypeAdapter[Any]:
         """Validates and decodes the result."""
@@ -116,6 +122,25 @@ class Operation(Generic[T_co]):
     def body_adapter(self) -> pydantic.TypeAdapter[Any] | None:
         """Validates and encodes the request body."""
         return None if self.body is None else pydantic.TypeAdapter(self.body())
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def calls(operation: Operation[Any]) -> Callable[[F], F]:
+    """Decorate the function that calls `operation`, so that what is made of the function knows what it is."""
+
+    def mark(fn: F) -> F:
+        fn.__dict__["operation"] = operation
+        return fn
+
+    return mark
+
+
+def name_of(fn: Callable[..., Any]) -> str:
+    """Return what users write for what a function calls."""
+    operation = fn.__dict__.get("operation")
+    return operation.id if isinstance(operation, Operation) else fn.__name__
 
 
 @dataclass(frozen=True, kw_only=True)

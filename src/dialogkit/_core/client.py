@@ -53,6 +53,7 @@ from dialogkit._core.events import DriftHandler, RateLimitHook, RequestHook, Res
 from dialogkit._core.files.downloads import Download
 from dialogkit._core.http.transport import AsyncClient, Transport
 from dialogkit._core.http.urls import check_url
+from dialogkit._core.limits.headers import Doubts
 from dialogkit._core.limits.memory import MemoryRateLimiter
 from dialogkit._core.limits.terms import RateLimit, RateLimiter
 from dialogkit._core.observing.deprecation import Deprecations
@@ -278,11 +279,17 @@ class BaseClient(Generic[OptionsT]):
             on_drift=common.get("on_drift") or self._shared.drift_log,
             deprecations=self._shared.deprecations,
             said=self._shared.said,
+            doubts=self._shared.doubts,
             timeout=common.get("timeout", DEFAULT_TIMEOUT),
             deadline=common.get("deadline"),
             strict=common.get("strict", False),
             allow_insecure=common.get("allow_insecure", False),
         )
+
+    @property
+    def rate_limiter(self) -> RateLimiter | None:
+        """What lets the client's calls through, `None` if nothing holds them; the limiters here have `snapshot()`."""
+        return self._settings.limiter
 
     @property
     def _connection(self) -> pool.Connection:
@@ -333,6 +340,7 @@ class _Shared:
     drift_log: DriftLog = field(default_factory=DriftLog)
     deprecations: Deprecations = field(default_factory=Deprecations)
     said: set[tuple[str, str, str]] = field(default_factory=set[tuple[str, str, str]])
+    doubts: Doubts = field(default_factory=Doubts)
     auths: WeakSet[DrainableAuth] = field(default_factory=WeakSet[DrainableAuth])
     """What may be at work in the background."""
 

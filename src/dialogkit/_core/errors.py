@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
-WebhookFault: TypeAlias = Literal["missing_signature", "bad_signature", "stale", "too_large", "malformed"]
+WebhookFault: TypeAlias = Literal["missing_signature", "bad_signature", "stale", "too_large", "malformed", "foreign"]
 
 
 class DialogkitError(Exception):
@@ -231,18 +231,22 @@ class PaginationError(DialogkitError):
 
 
 class WebhookVerificationError(DialogkitError):
-    """The delivery is not proven to come from the platform, or cannot be read; do not act on it."""
+    """The delivery is not proven to come from the platform, cannot be read, or is somebody else's; do not act on it."""
 
     reason: WebhookFault
-    """`missing_signature`, `bad_signature`, `stale` (too old, or from the future), `too_large` or `malformed`."""
+    """`missing_signature`, `bad_signature`, `stale` (too old, or from the future), `too_large`, `malformed`, or
+    `foreign` (proven, and about an account that is none of yours)."""
 
     def __init__(self, message: str, *, reason: WebhookFault = "bad_signature") -> None:
         super().__init__(message, reason=reason)
 
     @property
     def status(self) -> int:
-        """The HTTP status to answer with: 401, 413 or 422."""
-        return {"too_large": 413, "malformed": 422}.get(self.reason, 401)
+        """The HTTP status to answer with: 401, 413 or 422, and 200 for `foreign`.
+
+        A delivery that is somebody else's is dropped, but acknowledged: platforms count each refusal against the app.
+        """
+        return {"too_large": 413, "malformed": 422, "foreign": 200}.get(self.reason, 401)
 
 
 STATUS_ERRORS: Mapping[int, type[APIStatusError]] = {

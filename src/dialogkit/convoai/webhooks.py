@@ -45,7 +45,8 @@ __all__ = [
 HEADER: Final = "X-ConvoAI-Signature"
 
 TOLERANCE: Final = DEFAULT_TOLERANCE
-"""Seconds by which a `timestamp` may differ from the present."""
+"""Seconds for which a delivery is accepted. The platform documents no repetition; if yours are repeated, and refused as
+`stale`, pass a `tolerance=` of as long as that goes on, and use a `DedupeStore`."""
 
 
 class OtherEvent(WebhookEvent):

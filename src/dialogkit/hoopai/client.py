@@ -41,6 +41,11 @@ class HoopAI(BaseClient[HoopAIOptions]):
 
     Raises:
         ConfigurationError: There is no credential, or an option makes no sense.
+
+    Any call can end in `InvalidArgumentError` (nothing was sent); in an `APIStatusError`, by what the platform answers:
+    `BadRequestError` (400), `AuthenticationError` (401), `PermissionDeniedError` (403), `NotFoundError` (404),
+    `UnprocessableEntityError` (422), `RateLimitError` (429), `ServerError` (500 and more); in an `APIConnectionError`
+    when no answer comes; or in another `DialogkitError`. The methods' own `Raises:` say what is particular to them.
     """
 
     _option_names = frozenset(HoopAIOptions.__optional_keys__)

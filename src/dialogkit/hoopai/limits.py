@@ -1,7 +1,8 @@
 """How fast HoopAI may be called, by tier.
 
 Source: HoopAI's AI API reference for `standard` and `agency`; the platform's public documentation for `marketplace`,
-which counts for each app and location or company, and for the headers; HoopAI's OAuth guide for the token endpoint.
+which counts for each app and location or company, and for the headers; HoopAI's OAuth guide for the token endpoint;
+recorded answers of the live platform for the end of the day, in milliseconds.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ HEADERS = HeaderReader(
             remaining="x-ratelimit-remaining",
             per_milliseconds="x-ratelimit-interval-milliseconds",
         ),
-        RateLimitHeaders(limit="x-ratelimit-limit-daily", remaining="x-ratelimit-daily-remaining", per=86_400),
+        RateLimitHeaders(
+            limit="x-ratelimit-limit-daily",
+            remaining="x-ratelimit-daily-remaining",
+            per=86_400,
+            begins_anew_in_milliseconds="x-ratelimit-daily-reset",
+        ),
     )
 )

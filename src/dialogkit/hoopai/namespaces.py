@@ -133,8 +133,9 @@ class Agents(Namespace):
     update = agents.update_agent
     delete = agents.delete_agent
     update_followup_settings = agents.update_followup_settings
-    # `total_count` ignores the filter, so it cannot end the list.
-    search = paginated(agents.search_agents, lambda page: page.agents, StartAfter())
+    search = paginated(
+        agents.search_agents, lambda page: page.agents, StartAfter(total="total_count", ignores=("query",))
+    )
 
     actions = cached_property(AgentActions)
 

@@ -5,15 +5,21 @@
         case models.InboundMessageEvent():
             print(event.body)
 
-Make a `verifier` once if you receive many, or if you need a delivery's id or key; it offers `verify` and `receive`.
+Make a `verifier` once if you receive many, or if you need a delivery's id or key; it offers `verify`, `receive` and
+`receive_async`.
+
+What a signature proves: the platform has sent exactly this body. What it does not: that it was sent to you, or now. The
+platform signs everybody's deliveries with one key, so whoever has an app there holds deliveries that are proven; pass
+`location_ids=` to take your own only. And it repeats a delivery for up to three days with the body and signature of the
+first time, so one may be as old as that; a `DedupeStore`, which remembers for longer, tells what is repeated.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
 
 from typing_extensions import Unpack
 
@@ -30,7 +36,7 @@ from dialogkit._core.webhooks.schemes import (
 )
 from dialogkit._core.webhooks.verifier import (
     DEFAULT_MAX_BODY,
-    DEFAULT_TOLERANCE,
+    Accounts,
     WebhookDelivery,
     WebhookEvent,
     WebhookFormat,
@@ -43,6 +49,7 @@ __all__ = [
     "FORMAT",
     "PUBLIC_KEY",
     "RSA_PUBLIC_KEY",
+    "TOLERANCE",
     "Event",
     "OtherEvent",
     "VerifierOptions",
@@ -78,6 +85,10 @@ ED25519_HEADER: Final = "X-GHL-Signature"
 RSA_HEADER: Final = "x-wh-signature"
 SECRET_HEADERS: Final = ("x-wl-signature", "X-Hook-Signature")
 """Two pages of the platform name two headers; the second one says "or similar"."""
+TOLERANCE: Final = 3 * 86_400.0 + 300.0
+"""Seconds for which a delivery is accepted: the platform repeats what was not acknowledged for up to three days, with
+the same signed body. To refuse a repetition is to lose it, and counts against the app. So use a `DedupeStore`, which
+tells what is repeated."""
 
 
 class OtherEvent(WebhookEvent):
@@ -109,11 +120,21 @@ if TYPE_CHECKING:
         | models.LcEmailStatsEvent
         | models.InstallEvent
         | models.UninstallEvent
+        | models.PlanChangeEvent
         | models.VoiceAiCallEndEvent
         | OtherEvent
     )
 else:
     Event = Model  # so that nothing builds the models before the first event does
+
+
+def _known_name(name: str, fields: Mapping[str, Any]) -> str:
+    if name == "Custom":  # a message for an app's own provider, of whatever channel
+        return "Email" if fields.get("emailTo") or fields.get("html") else "SMS"
+    if not name and fields.keys() >= {"id", "agentId", "transcript"}:  # its page shows no name
+        return "VoiceAiCallEnd"
+    return name
+
 
 FORMAT: Final = WebhookFormat(
     platform="HoopAI",
@@ -121,6 +142,9 @@ FORMAT: Final = WebhookFormat(
     other=lambda: OtherEvent,
     wrappers=("body", "data"),
     id_keys=("webhookId",),
+    account_keys=("locationId",),
+    accounts_argument="location_ids",
+    known_name=_known_name,
 )
 
 
@@ -142,8 +166,12 @@ class VerifierOptions(TypedDict, total=False):
     secret_header: str | Sequence[str]
     """The headers of the HMAC; `x-wl-signature`, then `X-Hook-Signature`, unless given."""
     tolerance: float | None
-    """Seconds by which a delivery's `timestamp` may differ from the present, either way; 300 unless given, `None` does
-    not look at it. A delivery without a timestamp is accepted."""
+    """How many seconds old a delivery may be by its `timestamp`, and at most 300 from the future; `TOLERANCE` unless
+    given, `None` does not look at it. A delivery without a timestamp is accepted."""
+    location_ids: Accounts | None
+    """Whose deliveries are taken: the ids of locations, or a function that says of an id whether it is one of yours. An
+    async function is for `verifier(...).receive_async`, which the router of `dialogkit.fastapi` uses. A delivery about
+    another location, or about none, is refused as `foreign`. Everybody's are taken unless given."""
     max_body: int
     """The most bytes that a body may have; 1,048,576 unless given."""
     on_drift: DriftHandler | None
@@ -159,7 +187,8 @@ def verify(
 
     An Ed25519 signature decides when there is one, then an RSA signature, then an HMAC, each if its key is given. What
     one refuses, no other is asked about. An event that the document does not know arrives as an `OtherEvent`; `SMS` and
-    `Email`, which are channels rather than events, as `ProviderSmsEvent` and `ProviderEmailEvent`.
+    `Email`, which are channels rather than events, as `ProviderSmsEvent` and `ProviderEmailEvent`, and so does
+    `Custom`, by what it holds. A `VoiceAiCallEnd` need not have a name.
 
     Args:
         body: The request's body, byte by byte as it came.
@@ -168,8 +197,8 @@ def verify(
         options: How deliveries are proven.
 
     Raises:
-        WebhookVerificationError: It is not proven, too old, too large, or cannot be read; `reason` says which, and
-            `status` what to answer.
+        WebhookVerificationError: It is not proven, too old, too large, cannot be read, or is somebody else's; `reason`
+            says which, and `status` what to answer.
         ConfigurationError: An option makes no sense, or the package cryptography is missing.
     """
     options = _sealed(options)  # so that no traceback that shows local variables shows the secret
@@ -200,11 +229,12 @@ def verifier(**options: Unpack[VerifierOptions]) -> WebhookVerifier[Event]:
     return WebhookVerifier[Event](
         FORMAT,
         schemes,
-        tolerance=options.get("tolerance", DEFAULT_TOLERANCE),
+        tolerance=options.get("tolerance", TOLERANCE),
         max_body=options.get("max_body", DEFAULT_MAX_BODY),
         on_drift=options.get("on_drift"),
         clock=options.get("clock", time.time),
         hints=hints,
+        accounts=options.get("location_ids"),
     )
 
 

@@ -6,6 +6,10 @@
             print(event.lead_score)
 
 Make a `verifier` once if you receive many, or if you need a delivery's id or key; it offers `verify` and `receive`.
+
+A signature proves that whoever knows the secret has sent exactly this body; it does not prove when, nor by what id. The
+platform repeats a delivery for up to a day, so one may be as old as that. A `DedupeStore` tells what is repeated, by an
+id in the body, else by the body: the header `Idempotency-Key` is not signed, and anybody could write another one.
 """
 
 from __future__ import annotations
@@ -37,8 +41,8 @@ HEADER: Final = "X-HoverBot-Signature"
 """The platform documents how it signs, but no header; pass `secret_header=` if yours arrive with another."""
 
 TOLERANCE: Final = 86_700.0
-"""Seconds by which a `timestamp` may differ from the present: the platform repeats a delivery for up to 24 hours, and
-does not say that it gets a new timestamp then. So use a `DedupeStore`, which tells what is repeated."""
+"""Seconds for which a delivery is accepted: the platform repeats one for up to 24 hours, and does not say that it gets
+a new timestamp then. So use a `DedupeStore`, which tells what is repeated."""
 
 
 class OtherEvent(WebhookEvent):

@@ -15,6 +15,7 @@ names is used. `tests/testing/test_house_of_the_sandbox.py` reads this page.
     3  engine                serves any OpenAPI document, and knows no platform
     2  hooks                 events on their way to whoever is registered
     1  errors                what the sandbox itself raises
+    1  loopback              sockets that connect to this machine only
     1  token_store_contract  tests for token stores, which need no sandbox
 
 It needs the extra `testing`: `pip install 'dialogkit[testing]'`; `WebhookSigner` needs `webhooks`. Nothing is imported

@@ -24,6 +24,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="rate limits of dialogkit_sandbox; the ini option dialogkit_tier unless given",
     )
+    group.addoption(
+        "--dialogkit-loopback-only",
+        action="store_true",
+        help="refuse connections beyond this machine in every test, and fail the test that tried; see the fixture "
+        "dialogkit_loopback_only",
+    )
     parser.addini("dialogkit_tier", "rate limits of dialogkit_sandbox: a tier of its platform, or none", default="none")
     parser.addini("dialogkit_platform", f"whose sandbox it is: {' or '.join(NAMES)}", default=NAMES[0])
     parser.addini(
@@ -59,3 +65,29 @@ def dialogkit_sandbox(_dialogkit_sandbox_server: Sandbox) -> Sandbox:
     """
     _dialogkit_sandbox_server.reset()
     return _dialogkit_sandbox_server
+
+
+@pytest.fixture
+def dialogkit_loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this test connect to this machine only: what it does not mock does not go out.
+
+    A connection to anywhere else, and the look-up of its name, is refused as if nobody listened there, and the test
+    fails when it ends, whatever it made of the refusal. The option `--dialogkit-loopback-only` does it for all tests.
+    It covers what Python's sockets connect, whichever library holds them.
+    """
+    from dialogkit.testing.loopback import refuse_others  # noqa: PLC0415 - see above
+
+    with refuse_others(monkeypatch) as refused:
+        yield
+    if refused:
+        pytest.fail(
+            f"This test tried to reach {', '.join(dict.fromkeys(refused))}: mock the call, or use dialogkit_sandbox. "
+            "--dialogkit-loopback-only lets it connect to this machine only.",
+            pytrace=False,
+        )
+
+
+@pytest.fixture(autouse=True)
+def _dialogkit_loopback_only(request: pytest.FixtureRequest) -> None:  # pyright: ignore[reportUnusedFunction] - as above
+    if request.config.getoption("--dialogkit-loopback-only"):
+        request.getfixturevalue("dialogkit_loopback_only")

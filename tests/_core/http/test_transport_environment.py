@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialogkit._core.errors import ConfigurationError
+from dialogkit._core.http.over_httpx import OwnClient
 from dialogkit._core.http.pool import TransportFailure
-from dialogkit._core.http.proxies import environment_proxies
+from dialogkit._core.http.transport import Origin
 from tests.support import messages
 from tests.support.backends import on_every_backend
 from tests.support.messages import Whole, request_of
@@ -142,22 +143,38 @@ async def test_a_proxy_that_cannot_be_used(proxy: str, problem: str, monkeypatch
     assert caught.value.__context__ is None
 
 
-hosts = st.sampled_from(
-    [
-        "*",
-        "localhost",
-        "LOCALHOST",
-        "a.test",
-        ".a.test",
-        "10.0.0.1",
-        "10.0.0.0/8",
-        "::1",
-        "http://b.test",
-        "fe80::/10",
-        "",
-    ]
-)
+class Way(httpx.AsyncBaseTransport):
+    """Is nothing but the name of a way."""
+
+    def __init__(self, proxy: httpx.Proxy | None) -> None:
+        self.proxy = None if proxy is None else str(proxy.url)
+
+
+def ours(url: str) -> str | None:
+    way = OwnClient(Way).transport_for(Origin(httpx.URL(url)))
+    assert isinstance(way, Way)
+    return way.proxy
+
+
+def theirs(url: str) -> str | None:
+    """Return the proxy that httpx's own client would choose."""
+    mounts = {
+        pattern: Way(None if proxy is None else httpx.Proxy(proxy))
+        for pattern, proxy in httpx._utils.get_environment_proxies().items()
+    }
+    way = httpx.AsyncClient(transport=Way(None), mounts=mounts)._transport_for_url(httpx.URL(url))
+    assert isinstance(way, Way)
+    return way.proxy
+
+
+# What httpx understands, too: it knows no networks.
+hosts = st.sampled_from(["*", "localhost", "LOCALHOST", "a.test", ".a.test", "10.0.0.1", "::1", "http://b.test", ""])
 proxies = st.sampled_from(["", "proxy.test:3128", "http://proxy.test", "socks5://proxy.test"])
+URLS = [
+    f"{scheme}://{host}"
+    for scheme in ("http", "https")
+    for host in ("localhost", "a.test", "b.a.test", "ba.test", "b.test", "10.0.0.1:8080", "[::1]:8080", "A.TEST")
+]
 
 
 @given(
@@ -169,4 +186,47 @@ def test_the_environment_is_read_as_httpx_reads_it(environment: Mapping[str, str
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(f"{name}_proxy", value)
-        assert list(environment_proxies().items()) == list(httpx._utils.get_environment_proxies().items())
+        for url in URLS:
+            assert ours(url) == theirs(url), url
+
+
+@pytest.mark.parametrize(
+    ("entries", "url", "exempt"),
+    [
+        ("10.0.0.0/8", "https://10.9.8.7", True),
+        ("10.0.0.0/8", "https://11.0.0.1", False),
+        ("fe80::/10", "https://[fe80::1]:8443", True),
+        ("[fd00::]/8", "https://[fd00:1::2]", True),
+        ("[::1]", "https://[::1]", True),
+        ("[::1]:8080", "https://[::1]:8080", True),
+        ("[::1]:8080", "https://[::1]:9090", False),
+        ("10.0.0.0/8", "https://ten.test", False),
+        ("a.test:8443", "https://a.test:8443", True),
+        ("a.test:8443", "https://a.test", False),
+        ("*.a.test", "https://b.a.test", True),
+        ("bücher_.example", "https://a.test", False),
+        ("a b, [oops, http://, 1.2.3.4/99, :::, a.test", "https://a.test", True),
+    ],
+)
+def test_exemptions_that_httpx_does_not_know(
+    entries: str, url: str, exempt: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.test:3128")
+    monkeypatch.setenv("no_proxy", entries)
+    assert ours(url) == (None if exempt else "http://proxy.test:3128")
+
+
+def test_an_entry_that_nobody_understands_is_said_and_harms_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.test:3128")
+    monkeypatch.setenv("no_proxy", "10.0.0.0/99,a.test")
+    assert ours("https://a.test") is None
+    assert [record.getMessage()[:25] for record in caplog.records] == ["NO_PROXY: '10.0.0.0/99' i"]
+
+
+@given(st.text(max_size=30))
+def test_whatever_stands_in_the_environment_is_read(entry: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dialogkit._core.http.proxies.getproxies", lambda: {"no": entry, "all": "http://proxy.test"})
+        assert ours("https://somewhere.test") in {None, "http://proxy.test"}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from dialogkit._core.limits.redis_script import Extents, Granted, Refused, Report, encoded, source
+from dialogkit._core.limits.redis_script import Extents, Granted, Refused, Report, Unfamiliar, encoded, source
 from dialogkit._core.limits.terms import Allowance, RateLimit
 from dialogkit._core.limits.window import Window, extents_of
 from tests.support.redis_server import RedisServer
@@ -49,18 +49,27 @@ class Script:
         reply: list[int] = self.redis.eval(self.text, 1, "key", *map(str, arguments))
         return reply
 
-    def ask(self, extents: Extents, id_: str, *, ahead: int = 0, lease: float = LEASE) -> Granted | Refused:
-        reply = self.run("acquire", extents.text, id_, round(lease * 1e6), ahead)
-        if reply[0] == 1:
-            return Granted(reply[1], tuple(reply[2:]))
-        return Refused(*(each / 1e6 for each in reply[1:]))
+    def ask(
+        self,
+        extents: Extents,
+        id_: str,
+        *,
+        ahead: int = 0,
+        lease: float = LEASE,
+        born: int = 0,
+        holds: bool = False,
+    ) -> Granted | Refused | Unfamiliar:
+        reply = self.run("acquire", extents.text, id_, round(lease * 1e6), ahead, born, int(holds))
+        if reply[0]:
+            return (Granted if reply[0] == 1 else Unfamiliar)(reply[1])
+        return Refused(reply[1], *(each / 1e6 for each in reply[2:]))
 
     def take(self, limits: Sequence[RateLimit], *, lease: float = LEASE) -> Permit:
         self.permits += 1
         extents = encoded(tuple(limits))
         answer = self.ask(extents, str(self.permits), lease=lease)
         assert isinstance(answer, Granted)
-        return Permit(str(self.permits), extents, answer)
+        return Permit(str(self.permits), extents)
 
     def wait(self, limits: Sequence[RateLimit], *, ahead: int = 0) -> float:
         answer = self.ask(encoded(tuple(limits)), "", ahead=ahead)
@@ -68,11 +77,11 @@ class Script:
         return answer.wait
 
     def settle(self, *permits: Permit, told: Sequence[Allowance] = (), retry_after: float | None = None) -> None:
-        reports = [Report(each.id, each.granted, each.extents, told, retry_after) for each in permits]
+        reports = [Report(each.id, told, retry_after) for each in permits]
         self.run("report", json.dumps([each.row() for each in reports]))
 
     def release(self, permit: Permit) -> None:
-        self.run("report", json.dumps([Report(permit.id, None, permit.extents).row()]))
+        self.run("report", json.dumps([Report(permit.id, sent=False).row()]))
 
     def sleep(self, seconds: float) -> None:
         self.now += round(seconds * 1e6)
@@ -82,9 +91,9 @@ class Script:
 class Permit:
     id: str
     extents: Extents
-    granted: Granted
     number: int = 0
     windows: tuple[int, ...] = ()
+    let_go: float = 0.0
     marks: dict[int, int] = field(default_factory=dict)
 
 
@@ -116,7 +125,7 @@ def test_limits_are_taken_together_or_not_at_all(script: Script) -> None:
 def test_a_permit_given_back_unused_is_there_at_once(script: Script) -> None:
     script.release(script.take(ONE))
     permit = script.take(ONE)
-    script.release(Permit("never heard of", permit.extents, permit.granted))
+    script.release(Permit("never heard of", permit.extents))
     assert script.wait(ONE) > 0
 
 
@@ -231,8 +240,8 @@ def test_an_idle_key_goes_by_itself(script: Script) -> None:
     assert 60_000 + AWAY * 1000 - 2_000 < script.redis.pttl("key") <= 60_000 + AWAY * 1000 + 1
     script.settle(permit)
     assert AWAY * 1000 - 2_000 < script.redis.pttl("key") <= AWAY * 1000 + 1
-    script.settle(permit, retry_after=3600)
-    assert 3_598_000 < script.redis.pttl("key") <= 3_600_001
+    script.settle(permit, retry_after=600)
+    assert 598_000 < script.redis.pttl("key") <= 600_001
 
 
 def test_a_key_is_small_however_busy(script: Script) -> None:
@@ -242,8 +251,8 @@ def test_a_key_is_small_however_busy(script: Script) -> None:
         for number in range(10_000):
             script.sleep(10)
             pipeline.set("clock", script.now)
-            pipeline.eval(script.text, 1, "key", "acquire", extents.text, str(number), "300000000", "0")
-            row = Report(str(number), Granted(script.now, (0, 0)), extents, [Allowance(100, 10.0, 50)]).row()
+            pipeline.eval(script.text, 1, "key", "acquire", extents.text, str(number), "300000000", "0", "0", "0")
+            row = Report(str(number), [Allowance(100, 10.0, 50)]).row()
             pipeline.eval(script.text, 1, "key", "report", json.dumps([row]))
             if number % 500 == 499:
                 replies = pipeline.execute()
@@ -267,7 +276,7 @@ class Model:
 
     def take(self, permit: Permit, indexes: tuple[int, ...], now: float) -> None:
         self.number += 1
-        permit.number, permit.windows = self.number, indexes
+        permit.number, permit.windows, permit.let_go = self.number, indexes, now
         for index in indexes:
             if self.born[index] is None:
                 self.born[index] = self.number
@@ -282,7 +291,8 @@ class Model:
             for index, window in enumerate(self.windows):
                 born = self.born[index]
                 if born is not None and permit.number >= born:
-                    window.learn(allowance, now, number=permit.number, mark=permit.marks.get(index, 0))
+                    mark = permit.marks.get(index, 0)
+                    window.learn(allowance, now, number=permit.number, mark=mark, let_go=permit.let_go)
         self.forget(now)
 
     def forget(self, now: float) -> None:
@@ -323,7 +333,8 @@ def test_it_does_what_the_windows_in_memory_do(script: Script, seed: int) -> Non
             if chance.random() < 0.4:
                 limit = chance.choice([3, 20, 40])
                 resets_in = chance.choice([None, 0.105, 0.505])
-                told.append(Allowance(limit, 1.0, chance.randint(0, limit), resets_in))
+                begins_anew = resets_in is not None and chance.random() < 0.5
+                told.append(Allowance(limit, 1.0, chance.randint(0, limit), resets_in, begins_anew))
             refused = chance.random() < 0.2
             script.settle(permit, told=told, retry_after=0.0 if refused else None)
             model.settle(permit, told, now, refused=refused)

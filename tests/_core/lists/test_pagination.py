@@ -43,6 +43,7 @@ EPOCH = 1_628_008_053_263
 class Row(Model):
     id: str
     last_message_date: str | int | None = None
+    sort: list[Any] | None = None
 
 
 class Envelope(Model):
@@ -120,6 +121,14 @@ def sort_value(data: list[Row], args: dict[str, Any]) -> Envelope:
     return Envelope(rows=left[: args.get("limit") or 20], total=len(data))
 
 
+def sort_cursor(data: list[Row], args: dict[str, Any]) -> Envelope:
+    """All rows have the same date; each row carries what it is sorted by, which tells them apart."""
+    ranked = [row.model_copy(update={"last_message_date": EPOCH, "sort": [EPOCH, n]}) for n, row in enumerate(data)]
+    start = args.get("start_after_date") or [0, -1]
+    left = [row for row in ranked if row.sort is not None and row.sort > start]
+    return Envelope(rows=left[: args.get("limit") or 20], total=len(data))
+
+
 def sort_value_remaining(data: list[Row], args: dict[str, Any]) -> Envelope:
     """The total counts what follows the cursor only."""
     start = args.get("start_after_date")
@@ -160,6 +169,8 @@ PLATFORMS = [
     Platform("page number", PageNumber(default=10, total="total"), page_number, "page_size"),
     Platform("page length", PageNumber(size="page_length", total="count"), page_length, "page_length"),
     Platform("start after", StartAfter(total="total"), start_after),
+    Platform("start after, filtered", StartAfter(total="total", ignores=("limit",)), start_after),
+    Platform("sort cursor", SortValue(total="total"), sort_cursor),
     Platform("sort value", SortValue(default=20, total="total"), sort_value),
     Platform("sort value, remaining total", SortValue(default=20, total="total"), sort_value_remaining),
     Platform("last id", LastId(cursor="last_id", more="next_page"), last_id),
@@ -250,7 +261,8 @@ def test_every_row_comes_once_and_in_order_and_resuming_gives_the_rest(
         ("page length", 14, None, 2),
         ("page length", 40, 20, 2),
         ("start after", 40, 20, 3),
-        ("start after", 41, 20, 3),
+        ("start after", 41, 20, 4),  # the total says that there is more, so that is asked for once more
+        ("start after, filtered", 41, 20, 3),
         ("sort value", 40, 20, 2),
         ("sort value", 41, None, 3),
         ("last id", 40, 20, 2),
@@ -264,6 +276,125 @@ async def test_no_more_requests_than_the_documented_end_condition_needs(
     server = Server(chosen.answer, rows(total))
     await names(pager(server, chosen.style, **sized(chosen, size)).pages())
     assert len(server.requests) == requests
+
+
+UNANNOUNCED = [
+    Platform("offset", Offset(), offset),
+    Platform("offset with a default", Offset(default=20), offset),
+    Platform("page number", PageNumber(default=10), page_number, "page_size"),
+    Platform("start after", StartAfter(), start_after),
+    Platform("sort value", SortValue(default=20), sort_value),
+]
+
+
+@pytest.mark.parametrize("platform", UNANNOUNCED, ids=lambda each: each.name)
+@given(total=st.integers(0, 60), size=st.integers(1, 60), cap=st.integers(20, 40))
+@settings(max_examples=40, deadline=None)
+def test_a_platform_that_caps_its_pages_without_a_word_ends_no_list(
+    platform: Platform, total: int, size: int, cap: int
+) -> None:
+    """A page that is shorter than what was asked for may be all that the platform gives at once."""
+    argument = platform.size_argument or "limit"
+
+    def capped(data: list[Row], args: dict[str, Any]) -> Envelope:
+        return platform.answer(data, {**args, argument: min(args[argument], cap)}).model_copy(update={"total": None})
+
+    async def walk() -> None:
+        server = Server(capped, rows(total))
+        found = [row.id async for row in pager(server, platform.style, **{argument: size})]
+        assert found == [row.id for row in server.data]
+
+    anyio.run(walk)
+
+
+async def test_a_default_that_is_documented_saves_the_last_request() -> None:
+    known, unknown = Server(offset_without_total, rows(5)), Server(offset_without_total, rows(5))
+    assert len(await pager(known, Offset(default=20), limit=50).collect()) == 5
+    assert len(await pager(unknown, Offset(), limit=50).collect()) == 5
+    assert (len(known.requests), len(unknown.requests)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("style", "found", "keywords", "told"),
+    [
+        (StartAfter(total="total"), [], {}, "ended after 0 rows, although the platform announced 5"),
+        (SinglePage(total="total"), rows(2), {}, "ended after 2 rows, although the platform announced 5"),
+        (Offset(total="total"), [], {"offset": 3}, "ended after 3 rows, although the platform announced 5"),
+        (Offset(total="total"), [], {"offset": 5}, None),
+        (StartAfter(total="total"), [], {"start_after": "r7"}, None),
+        (StartAfter(total="total", ignores=("query",)), [], {"query": "ada"}, None),
+        (SinglePage(total="total"), rows(5), {}, None),
+    ],
+)
+async def test_a_list_that_ends_before_its_announced_total_says_so_in_the_log(
+    style: PageStyle, found: list[Row], keywords: dict[str, Any], told: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    await pager(Server(lambda data, args: Envelope(rows=found, total=5), []), style, **keywords)
+    messages = [record.message for record in caplog.records if record.name == "dialogkit"]
+    assert len(messages) == (0 if told is None else 1)
+    assert told is None or told in messages[0]
+
+
+async def test_a_list_that_shrinks_while_it_is_walked_has_not_ended_early(caplog: pytest.LogCaptureFixture) -> None:
+    def shrinking(data: list[Row], args: dict[str, Any]) -> Envelope:
+        return offset(data if args.get("offset") is None else data[:7], args)
+
+    assert len(await pager(Server(shrinking, rows(9)), Offset(total="total"), limit=4).collect()) == 7
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("most", [0, 1, 4, 5, 9, 50, None])
+async def test_collecting_takes_as_many_rows_as_are_wanted_and_fetches_no_more_pages(most: int | None) -> None:
+    server = Server(offset, rows(9))
+    found = await pager(server, Offset(total="total"), limit=4).collect(most)
+    assert [row.id for row in found] == [row.id for row in server.data[:most]]
+    assert len(server.requests) == (3 if most is None else min(-(-most // 4), 3))
+
+
+@pytest.mark.parametrize("most", [-1, 2.0, "3", True])
+async def test_a_number_of_rows_that_is_none_is_refused(most: Any) -> None:
+    server = Server(offset, rows(9))
+    with pytest.raises(InvalidArgumentError, match="`max_items`"):
+        await pager(server, Offset(total="total")).collect(most)
+    assert server.requests == []
+
+
+async def test_the_first_row_may_stand_on_a_later_page() -> None:
+    def sparse(data: list[Row], args: dict[str, Any]) -> Envelope:
+        page = int(args.get("cursor") or 0)
+        return Envelope(rows=[] if page < 2 else data, next_cursor=str(page + 1) if page < 2 else None)
+
+    found = await pager(Server(offset, rows(9)), Offset(total="total")).first()
+    assert found is not None
+    assert found.id == "r0"
+    assert await pager(Server(offset, []), Offset(total="total")).first() is None
+    with pytest.raises(PaginationError):  # empty pages do not advance, as everywhere
+        await pager(Server(sparse, rows(1)), NextCursor()).first()
+
+
+async def test_a_list_is_awaited_once_and_walked_as_often_as_one_likes() -> None:
+    server = Server(offset, rows(3))
+    waiting = pager(server, Offset(total="total"))
+    assert len(await waiting) == 3
+    with pytest.raises(RuntimeError, match=r"<Pager of search_rows> was awaited already: keep the page that it gave"):
+        await waiting
+    assert [row.id async for row in waiting] == [row.id async for row in waiting] == ["r0", "r1", "r2"]
+    assert len(server.requests) == 3
+
+
+def test_wrong_uses_of_a_list_say_what_is_right() -> None:
+    waiting: Any = pager(Server(offset, []), Offset())
+    for use in (iter, list, lambda it: [*it], lambda it: it.__enter__()):
+        with pytest.raises(TypeError, match=r"`async for row in \.\.\.`"):
+            use(waiting)
+    with pytest.raises(TypeError, match=r"`async for page in \.\.\.\.pages\(\)`"):
+        iter(waiting.pages())
+
+
+async def test_a_page_says_that_it_is_a_sequence() -> None:
+    page: Any = await pager(Server(offset, rows(3)), Offset(total="total"))
+    with pytest.raises(TypeError, match="`for row in page`"):
+        aiter(page)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -569,3 +700,10 @@ async def test_a_long_list_takes_no_more_memory_than_a_short_one() -> None:
         tracemalloc.stop()
     assert count == 100_000
     assert peak < 3_000_000
+
+
+def test_cursors_of_version_0_1_which_name_the_function_go_on_working() -> None:
+    kept = encode_cursor("list_things", Position({"offset": 20}))
+    assert decode_cursor("things.list", kept, function="list_things").arguments == {"offset": 20}
+    with pytest.raises(InvalidArgumentError, match=r"things\.list: `resume` belongs to `list_things`"):
+        decode_cursor("things.list", kept, function="list_others")

@@ -49,7 +49,7 @@ async def test_it_names_the_operation_and_the_dates_and_points_at_the_line() -> 
             await convo.agents.get("a1")
     (warning,) = caught
     assert str(warning.message) == (
-        "get_agent: ConvoAI has deprecated GET /agents/{agent_id}/ as of 2026-01-01 and will end it on 2026-12-31. "
+        "agents.get: ConvoAI has deprecated GET /agents/{agent_id}/ as of 2026-01-01 and will end it on 2026-12-31. "
         "Look into ConvoAI's changelog for what replaces it"
     )
     assert (warning.filename, warning.lineno) == (__file__, line)
@@ -63,7 +63,7 @@ async def test_it_is_said_once_for_each_operation_by_a_client_and_its_views() ->
                 await each.me.get()
                 await each.request("GET", "/agents/a1/logs/")
     said = [str(warning.message).partition(":")[0] for warning in caught]
-    assert said == ["get_agent", "get_me", "request"]
+    assert said == ["agents.get", "me.get", "request"]
 
 
 @on_every_backend
@@ -140,7 +140,7 @@ async def test_a_warning_that_is_an_error_leaves_the_connection_usable() -> None
     async with ConvoAI("ck_test_0123456789", http_client=httpx.AsyncClient(transport=transport)) as convo:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            with pytest.raises(DeprecationWarning, match="get_me"):
+            with pytest.raises(DeprecationWarning, match=r"me\.get"):
                 await convo.me.get()
         assert closed == [True]
         await convo.me.get()  # said once

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from dialogkit import Claim, ConfigurationError, DedupeStore, MemoryDedupeStore, handled_once
@@ -79,6 +81,56 @@ async def test_what_was_handled_after_its_lease_counts_as_handled() -> None:
     clock.now += 11
     await store.confirm("slow")
     assert await store.claim("slow") is Claim.DONE
+
+
+async def test_a_claim_that_was_lost_frees_nothing() -> None:
+    store, clock = memory(lease=10)
+    assert await store.claim("a")  # by somebody slow
+    clock.now += 11
+    assert await store.claim("a") is Claim.NEW  # by somebody else
+    await store.release("a")
+    assert await store.claim("a") is Claim.RUNNING
+    await store.release("a")
+    assert await store.claim("a") is Claim.NEW
+
+
+async def test_a_handler_that_outlasts_its_lease_and_fails_leaves_the_next_one_alone() -> None:
+    store, clock = memory(lease=10)
+
+    async def slow() -> None:
+        async with handled_once(store, "a"):
+            clock.now += 11
+            await store.claim("a")  # its repetition
+            raise ValueError("slow")
+
+    with pytest.raises(ValueError, match="slow"):
+        await slow()
+    assert await store.claim("a") is Claim.RUNNING
+    await store.confirm("a")
+    assert await store.claim("a") is Claim.DONE
+
+
+def test_one_store_serves_several_event_loops_and_threads() -> None:
+    store, handled, barrier = MemoryDedupeStore(), list[str](), threading.Barrier(4)
+
+    async def work() -> None:
+        for number in range(300):
+            async with handled_once(store, str(number)) as claim:
+                await anyio.lowlevel.checkpoint()
+                if claim:
+                    handled.append(str(number))
+
+    def run(backend: str) -> None:
+        barrier.wait()
+        anyio.run(work, backend=backend)
+
+    threads = [threading.Thread(target=run, args=(backend,)) for backend in ("asyncio", "trio") * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(handled) == sorted(map(str, range(300)))
+    assert len(store) == 300
 
 
 async def test_memory_is_bounded_and_the_oldest_go_first(caplog: pytest.LogCaptureFixture) -> None:

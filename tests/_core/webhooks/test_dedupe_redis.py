@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
 from dialogkit import Claim, ConfigurationError, DialogkitError, RedisDedupeStore, handled_once
@@ -71,6 +72,33 @@ async def test_a_release_takes_nothing_from_others(redis: Redis, other: Redis) -
     await quick.release("a")
     await slow.release("a")
     assert await slow.claim("a") is Claim.DONE
+
+
+async def test_a_release_takes_nothing_from_a_later_claim_of_the_same_process(redis: Redis) -> None:
+    store = RedisDedupeStore(redis, prefix="p:")
+    await store.claim("a")
+    await redis.delete("p:a")  # its lease is over
+    assert await store.claim("a") is Claim.NEW
+    await store.release("a")  # by the first
+    assert await store.claim("a") is Claim.RUNNING
+    await store.release("a")
+    assert await store.claim("a") is Claim.NEW
+
+
+def test_a_store_belongs_to_one_event_loop(server: RedisServer) -> None:
+    async def make() -> RedisDedupeStore:
+        client = server.client()
+        store = RedisDedupeStore(client)
+        await store.claim("of another loop")
+        await client.aclose()
+        return store
+
+    store = asyncio.run(make())
+    for use in (store.claim, store.confirm, store.release):
+        with pytest.raises(ConfigurationError, match="belongs to another event loop"):
+            asyncio.run(use("of another loop"))
+    with pytest.raises(ConfigurationError, match="asyncio only"):
+        anyio.run(store.claim, "a", backend="trio")
 
 
 async def test_a_claim_after_a_lost_answer_is_still_the_claimant_s(redis: Redis) -> None:
@@ -158,6 +186,7 @@ async def test_a_silent_redis_holds_nothing_up() -> None:
     [
         (None, {}, "redis takes"),
         ("redis://localhost", {}, "redis takes"),
+        (SyncRedis(), {}, "takes a redis.asyncio.Redis"),
         (..., {"ttl": 0}, "ttl"),
         (..., {"lease": 0}, "lease"),
         (..., {"timeout": 0}, "timeout"),

@@ -13,7 +13,7 @@ import pytest
 
 from dialogkit import ConfigurationError
 from dialogkit._core.support.secret import Secret
-from dialogkit._core.webhooks.schemes import Ed25519Scheme, HmacScheme, RsaScheme
+from dialogkit._core.webhooks.schemes import Ed25519Scheme, HmacScheme, RsaScheme, SignatureScheme, WebhookProof
 
 # RFC 8032, section 7.1, test 2.
 ED25519_RAW = bytes.fromhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c")
@@ -59,22 +59,28 @@ HMAC_BODY = b"what do ya want for nothing?"
 HMAC_DIGEST = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
 
 
+def accepts(scheme: SignatureScheme, body: bytes, signature: str) -> bool:
+    proof = scheme.prove(body, {"x-other": "of no interest", scheme.header.lower(): signature})
+    assert proof in {None, WebhookProof(scheme.name)}
+    return proof is not None
+
+
 @pytest.mark.parametrize("signature", [HMAC_DIGEST, HMAC_DIGEST.upper(), f"sha256={HMAC_DIGEST}"])
 def test_hmac_by_the_vector_of_the_standard(signature: str) -> None:
-    assert HmacScheme("X-Signature", HMAC_SECRET).accepts(HMAC_BODY, signature)
-    assert not HmacScheme("X-Signature", HMAC_SECRET).accepts(HMAC_BODY + b" ", signature)
-    assert not HmacScheme("X-Signature", "jefe").accepts(HMAC_BODY, signature)
+    assert accepts(HmacScheme("X-Signature", HMAC_SECRET), HMAC_BODY, signature)
+    assert not accepts(HmacScheme("X-Signature", HMAC_SECRET), HMAC_BODY + b" ", signature)
+    assert not accepts(HmacScheme("X-Signature", "jefe"), HMAC_BODY, signature)
 
 
 def test_hmac_of_several_secrets_holds_by_any() -> None:
-    assert HmacScheme("X-Signature", ["new", Secret(HMAC_SECRET)]).accepts(HMAC_BODY, HMAC_DIGEST)
-    assert not HmacScheme("X-Signature", ["new", "newer"]).accepts(HMAC_BODY, HMAC_DIGEST)
+    assert accepts(HmacScheme("X-Signature", ["new", Secret(HMAC_SECRET)]), HMAC_BODY, HMAC_DIGEST)
+    assert not accepts(HmacScheme("X-Signature", ["new", "newer"]), HMAC_BODY, HMAC_DIGEST)
 
 
 def test_hmac_may_need_its_prefix() -> None:
     scheme = HmacScheme("X-Signature", HMAC_SECRET, prefix_required=True)
-    assert scheme.accepts(HMAC_BODY, f"sha256={HMAC_DIGEST}")
-    assert not scheme.accepts(HMAC_BODY, HMAC_DIGEST)
+    assert accepts(scheme, HMAC_BODY, f"sha256={HMAC_DIGEST}")
+    assert not accepts(scheme, HMAC_BODY, HMAC_DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +102,7 @@ def test_hmac_may_need_its_prefix() -> None:
     ],
 )
 def test_what_is_no_digest_is_a_wrong_one(signature: str) -> None:
-    assert not HmacScheme("X-Signature", HMAC_SECRET).accepts(HMAC_BODY, signature)
+    assert not accepts(HmacScheme("X-Signature", HMAC_SECRET), HMAC_BODY, signature)
 
 
 def test_hmac_digests_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,28 +114,28 @@ def test_hmac_digests_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPa
         return compare(left, right)
 
     monkeypatch.setattr(hmac, "compare_digest", spy)
-    assert HmacScheme("X-Signature", [HMAC_SECRET, "other"]).accepts(HMAC_BODY, HMAC_DIGEST)
+    assert accepts(HmacScheme("X-Signature", [HMAC_SECRET, "other"]), HMAC_BODY, HMAC_DIGEST)
     assert [right for _, right in compared] == [bytes.fromhex(HMAC_DIGEST)] * 2  # each secret, also after a match
 
 
 def test_ed25519_by_the_vector_of_the_standard() -> None:
     scheme = Ed25519Scheme("X-Signature", ED25519_KEY)
     signature = base64.b64encode(ED25519_SIGNATURE).decode()
-    assert scheme.accepts(ED25519_BODY, signature)
-    assert not scheme.accepts(b"\x73", signature)
-    assert not Ed25519Scheme("X-Signature", OTHER_ED25519_KEY).accepts(ED25519_BODY, signature)
+    assert accepts(scheme, ED25519_BODY, signature)
+    assert not accepts(scheme, b"\x73", signature)
+    assert not accepts(Ed25519Scheme("X-Signature", OTHER_ED25519_KEY), ED25519_BODY, signature)
 
 
 @pytest.mark.parametrize("first", [ED25519_KEY, OTHER_ED25519_KEY])
 def test_ed25519_of_several_keys_holds_by_any(first: str) -> None:
     scheme = Ed25519Scheme("X-Signature", [first, OTHER_ED25519_KEY, ED25519_KEY])
-    assert scheme.accepts(ED25519_BODY, base64.b64encode(ED25519_SIGNATURE).decode())
+    assert accepts(scheme, ED25519_BODY, base64.b64encode(ED25519_SIGNATURE).decode())
 
 
 def test_rsa_by_what_openssl_has_signed() -> None:
     scheme = RsaScheme("X-Signature", RSA_KEY)
-    assert scheme.accepts(RSA_BODY, RSA_SIGNATURE)
-    assert not scheme.accepts(RSA_BODY + b"\n", RSA_SIGNATURE)
+    assert accepts(scheme, RSA_BODY, RSA_SIGNATURE)
+    assert not accepts(scheme, RSA_BODY + b"\n", RSA_SIGNATURE)
 
 
 SIGNATURE = base64.b64encode(ED25519_SIGNATURE).decode()
@@ -157,7 +163,7 @@ SIGNATURE = base64.b64encode(ED25519_SIGNATURE).decode()
 )
 @pytest.mark.parametrize("scheme", [Ed25519Scheme("X-S", ED25519_KEY), RsaScheme("X-S", RSA_KEY)], ids=["ed", "rsa"])
 def test_what_is_no_signature_is_a_wrong_one(scheme: Ed25519Scheme | RsaScheme, signature: str) -> None:
-    assert not scheme.accepts(ED25519_BODY, signature)
+    assert not accepts(scheme, ED25519_BODY, signature)
 
 
 def pem(base64_text: str) -> str:
@@ -177,7 +183,7 @@ def pem(base64_text: str) -> str:
     ],
 )
 def test_keys_are_read_in_the_forms_in_which_they_are_kept(key: str | bytes) -> None:
-    assert Ed25519Scheme("X-Signature", key).accepts(ED25519_BODY, SIGNATURE)
+    assert accepts(Ed25519Scheme("X-Signature", key), ED25519_BODY, SIGNATURE)
 
 
 @pytest.mark.parametrize(
@@ -234,4 +240,4 @@ def test_without_cryptography_a_key_is_a_clear_error_and_a_secret_works(monkeypa
         with pytest.raises(ConfigurationError, match=r"pip install 'dialogkit\[webhooks\]'.* or pass \w+=None"):
             kind("X-Signature", key)
     digest = hmac.new(b"s", b"body", hashlib.sha256).hexdigest()
-    assert HmacScheme("X-Signature", "s").accepts(b"body", digest)
+    assert accepts(HmacScheme("X-Signature", "s"), b"body", digest)

@@ -26,7 +26,7 @@ from dialogkit import (
     WebhookVerifier,
 )
 from dialogkit._core.errors import WebhookFault
-from dialogkit._core.webhooks.schemes import HmacScheme, SignatureScheme
+from dialogkit._core.webhooks.schemes import HmacScheme, SignatureScheme, WebhookProof
 from dialogkit._core.webhooks.verifier import WebhookFormat
 
 NOW = 1_800_000_000.0
@@ -183,9 +183,9 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_hashed() -> None:
     asked: list[int] = []
 
     class Spy(HmacScheme):
-        def accepts(self, body: bytes, signature: str) -> bool:
+        def prove(self, body: bytes, headers: Mapping[str, str]) -> WebhookProof | None:
             asked.append(len(body))
-            return super().accepts(body, signature)
+            return super().prove(body, headers)
 
     verifier = make(Spy("X-Strong", STRONG), max_body=100)
     exact = b'{"a":"' + b"x" * 92 + b'"}'
@@ -268,7 +268,11 @@ def test_a_delivery_is_refused_when_it_is_too_old_or_from_the_future(timestamp: 
     assert "it is 301 s old, and the tolerance is 300 s" in str(old)
     assert "from 302 s in the future" in str(early)
     accept(make(tolerance=None).verify(*delivery, now=0))
-    accept(make(tolerance=3_600).verify(*delivery, now=NOW + 3_000))
+    patient = make(tolerance=3_600)
+    accept(patient.verify(*delivery, now=NOW + 3_000))
+    early = refusal(*delivery, patient, now=NOW - 302)
+    assert early.reason == "stale", "what comes from the future could be replayed for as much longer"
+    assert "from 302 s in the future, and the tolerance is 300 s" in str(early)
 
 
 @pytest.mark.parametrize("timestamp", ["", "yesterday", True, [], {}, 1e300, "9" * 30, "-1e5000", "0000-00-00T00:00Z"])
@@ -296,6 +300,52 @@ def test_a_delivery_without_a_moment_is_accepted() -> None:
     accept(VERIFIER.verify(*signed({"type": "x"})))
     accept(VERIFIER.verify(*signed({"type": "x", "timestamp": None})))
     accept(VERIFIER.verify(*signed({"type": "x", "data": {"timestamp": 0}})))  # of something else
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"timestamp": NOW - 301, "body": {"timestamp": NOW}},
+        {"body": {"timestamp": NOW - 301}},
+        {"timestamp": None, "data": {"timestamp": NOW - 301}},
+        {"body": {"timestamp": "yesterday"}},
+    ],
+)
+def test_a_moment_in_an_envelope_counts(payload: dict[str, Any]) -> None:
+    assert refusal(*signed({"type": "thing.made", **payload})).reason == "stale"
+
+
+def test_a_delivery_is_as_old_as_its_signature_proves() -> None:
+    class Stamped(HmacScheme):
+        """An HMAC that also signs a header with the time; the body's own timestamp may be of the first attempt."""
+
+        def prove(self, body: bytes, headers: Mapping[str, str]) -> WebhookProof | None:
+            proof = super().prove(headers.get("x-time", "").encode() + body, headers)
+            return proof and WebhookProof(proof.scheme, moment=float(headers["x-time"]), id=headers.get("x-id"))
+
+    verifier = make(Stamped("X-Strong", STRONG))
+    body = json.dumps({**PAYLOAD, "timestamp": NOW - 86_400, "deliveryId": "d-1"}).encode()
+
+    def headers(sent: object) -> dict[str, str]:
+        return {"X-Strong": sign(f"{sent}".encode() + body), "X-Time": f"{sent}"}
+
+    received = verifier.receive(body, headers(NOW - 300) | {"X-Id": "signed-1"})
+    assert (received.id, received.key) == ("signed-1", "toy:id:signed-1")
+    assert verifier.receive(body, headers(NOW)).key == "toy:id:d-1"
+    assert refusal(body, headers(NOW - 301), verifier).reason == "stale"
+    assert refusal(body, headers("nan"), verifier).reason == "stale"
+    assert refusal(body, headers(NOW) | {"X-Time": f"{NOW - 1}"}, verifier).reason == "bad_signature"
+    twice = [*headers(NOW).items(), ("X-Time", f"{NOW - 1}")]
+    assert refusal(body, twice, verifier).reason == "bad_signature", "nobody knows which of them is signed"
+
+
+def test_headers_tell_whether_a_body_need_be_read() -> None:
+    VERIFIER.check_headers({"X-Strong": "whatever"})
+    VERIFIER.check_headers([("x-weak", "whatever"), ("X-Strong", "N/A")])
+    for headers in ({}, {"X-Strong": "n/a"}, [("X-Strong", "a"), ("X-Strong", "b")]):
+        with pytest.raises(WebhookVerificationError) as caught:
+            VERIFIER.check_headers(headers)
+        assert caught.value.reason == refusal(BODY, headers).reason
 
 
 @pytest.mark.parametrize(
@@ -369,7 +419,8 @@ def test_a_delivery_tells_its_id_key_and_proof() -> None:
     delivery = VERIFIER.receive(*signed({**PAYLOAD, "deliveryId": "d-1"}))
     assert (delivery.id, delivery.key, delivery.scheme) == ("d-1", "toy:id:d-1", "hmac-sha256")
     by_header = VERIFIER.receive(*signed(PAYLOAD, **{"idempotency-key": "h-1"}))
-    assert (by_header.id, by_header.key) == ("h-1", "toy:id:h-1")
+    assert by_header.id == "h-1"
+    assert by_header.key == VERIFIER.receive(*signed(PAYLOAD)).key, "an id that is not signed tells nothing apart"
     both = VERIFIER.receive(*signed({**PAYLOAD, "deliveryId": "d-1"}, **{"idempotency-key": "h-1"}))
     assert both.id == "d-1"
 

@@ -2,6 +2,6 @@
 
 It may know `call`, to ask a token endpoint through whoever calls. It knows no client.
 
-Others use: `Auth`, `AuthContext`, `BearerAuth`, `DrainableAuth`, `FileTokenStore`, `MemoryTokenStore`, `oauth`,
-    `OAuthEndpoints`, `RedisTokenStore`, `Token`, `TokenStore`.
+Others use: `AccountAuth`, `Auth`, `AuthContext`, `BearerAuth`, `DrainableAuth`, `FileTokenStore`, `MemoryTokenStore`,
+    `oauth`, `OAuthEndpoints`, `RedisTokenStore`, `Token`, `TokenStore`.
 """

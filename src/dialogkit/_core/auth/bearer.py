@@ -20,7 +20,7 @@ class AuthContext:
     """What an `Auth` is told about the call that it makes headers for."""
 
     operation: str
-    """The operation's id."""
+    """The operation as users write it, such as `conversations.search`."""
     location_id: str | None = None
     """The location that the call concerns, where the platform has locations."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -59,6 +59,15 @@ class DrainableAuth(Protocol):
 
     async def drain(self) -> None:
         """Wait until that is done."""
+        ...
+
+
+@runtime_checkable
+class AccountAuth(Protocol):
+    """An `Auth` that has a credential for each account, and so knows what a platform counts a call by."""
+
+    def account(self, context: AuthContext, /) -> str:
+        """Return the account whose credential a call is sent with."""
         ...
 
 

@@ -205,6 +205,14 @@ class OAuth2:
         token = await self._keeper(self._account(context)).token(_demand(context))
         return {"Authorization": _SCHEME + token.access_token}
 
+    def account(self, context: AuthContext, /) -> str:
+        """Return the location, or the company, whose token a call is sent with: its rate limits are the ones that hold.
+
+        Raises:
+            ConfigurationError: The call is about no location, and there is no `company_id`.
+        """
+        return self._account(context).key
+
     async def rejected(self, context: AuthContext, /) -> bool:
         """Renew the token that the platform has refused, unless somebody has done that already.
 

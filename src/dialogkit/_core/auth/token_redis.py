@@ -8,14 +8,14 @@ import random
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from dialogkit._core.auth.tokens import Token
 from dialogkit._core.call import OMIT, Omit
-from dialogkit._core.errors import ConfigurationError
+from dialogkit._core.errors import ConfigurationError, DialogkitError
 from dialogkit._core.support.checks import is_duration, is_positive
-from dialogkit._core.support.redis import RedisClient, registered
+from dialogkit._core.support.redis import RedisAccess, RedisClient, RedisOutage, Script
 
 _GET: Final = "return redis.call('GET', KEYS[1])"
 _PUT: Final = """
@@ -63,7 +63,8 @@ class RedisTokenStore:
     def __init__(self, redis: RedisClient, *, prefix: str = "dialogkit:token:", lock_expiry: float = 15.0) -> None:
         if not (is_positive(lock_expiry) and is_duration(lock_expiry)):
             raise ConfigurationError(f"lock_expiry must be a positive number of seconds, not {lock_expiry!r}")
-        scripts = (registered("RedisTokenStore", redis, each) for each in (_GET, _PUT, _LOCK, _PROLONG, _UNLOCK))
+        self._access = RedisAccess("RedisTokenStore")
+        scripts = [self._access.script(redis, each) for each in (_GET, _PUT, _LOCK, _PROLONG, _UNLOCK)]
         self._get, self._put, self._lock, self._prolong, self._unlock = scripts
         self._prefix = prefix
         self._expiry = lock_expiry
@@ -73,17 +74,17 @@ class RedisTokenStore:
         """Return the token of an account, or `None` if there is none.
 
         Raises:
-            ConfigurationError: What is kept there is no token.
-            redis.RedisError: Redis cannot be asked.
+            ConfigurationError: What is kept there is no token, Redis refuses, or this is another event loop.
+            DialogkitError: Redis cannot be asked.
         """
-        kept = await self._get(keys=[self._name(key)], args=())
+        kept = await self._ask(self._get, self._name(key))
         return None if kept is None else Token.from_json(kept)
 
     async def put(self, key: str, token: Token, /, *, expected: Token | Omit | None = OMIT) -> bool:
         """Keep a token; see `TokenStore.put`.
 
         Raises:
-            redis.RedisError: Redis cannot be asked.
+            DialogkitError: Redis cannot be asked.
         """
         condition: tuple[str, ...]
         if isinstance(expected, Omit):
@@ -92,14 +93,14 @@ class RedisTokenStore:
             condition = ("none",)
         else:
             condition = ("same", expected.access_token, expected.refresh_token or "")
-        return bool(await self._put(keys=[self._name(key)], args=(token.to_json(), *condition)))
+        return bool(await self._ask(self._put, self._name(key), token.to_json(), *condition))
 
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncGenerator[None]:
         """Wait for the right to renew the token of an account.
 
         Raises:
-            redis.RedisError: Redis cannot be asked.
+            DialogkitError: Redis cannot be asked.
         """
         name, owner = f"{self._name(key)}:lock", secrets.token_hex(16)
         held: asyncio.Task[None] | None = None
@@ -126,9 +127,15 @@ class RedisTokenStore:
     def _milliseconds(self) -> int:
         return max(1, round(self._expiry * 1000))
 
+    async def _ask(self, script: Script, name: str, *arguments: str | int) -> Any:
+        try:
+            return await self._access.ask(script(keys=[name], args=arguments))
+        except RedisOutage as exc:
+            raise DialogkitError(f"the token store cannot ask Redis ({exc}): try again later") from None
+
     async def _acquire(self, name: str, owner: str) -> None:
         pause = _PAUSE
-        while not await self._lock(keys=[name], args=(owner, self._milliseconds)):
+        while not await self._ask(self._lock, name, owner, self._milliseconds):
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - it spreads processes, no secrets
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -136,8 +143,8 @@ class RedisTokenStore:
         while True:
             await asyncio.sleep(self._expiry / 3)
             with contextlib.suppress(Exception):  # the next time, perhaps; else it expires
-                await self._prolong(keys=[name], args=(owner, self._milliseconds))
+                await self._ask(self._prolong, name, owner, self._milliseconds)
 
     async def _release(self, name: str, owner: str) -> None:
         with contextlib.suppress(Exception):
-            await asyncio.wait_for(self._unlock(keys=[name], args=(owner,)), _RELEASE)
+            await asyncio.wait_for(self._ask(self._unlock, name, owner), _RELEASE)

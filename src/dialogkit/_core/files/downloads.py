@@ -11,7 +11,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Concatenate, ParamSpec, cast
 
 from typing_extensions import Self
 
-from dialogkit._core.call import Progress
+from dialogkit._core.call import Progress, name_of
 from dialogkit._core.errors import APIConnectionError, APITimeoutError, InvalidArgumentError
 from dialogkit._core.files.filenames import suggested_filename
 from dialogkit._core.http.failure import TransportFailure
 from dialogkit._core.http.transport import Answer
 from dialogkit._core.response import ResponseInfo
+from dialogkit._core.support.awaiting import AwaitedOnce, refuses
 from dialogkit._core.support.callbacks import Guarded
 from dialogkit._core.support.lazy import LazyModule
 from dialogkit._core.support.methods import Method, derive
@@ -46,6 +47,10 @@ _CLOSING = 5  # seconds that a peer may take to say goodbye when an answer is le
 _NOTE = (
     "Await the result for all bytes, `await` its `.to_file(path)` to write them to disk piece by piece, or enter\n"
     "`async with` its `.stream()` to take them as they come. Only then the request is sent."
+)
+_USE = (
+    "a download is fetched when it is awaited: `await ...` gives the bytes, `await ....to_file(path)` writes them to "
+    "disk, and `async with ....stream() as stream` gives them as they come"
 )
 
 
@@ -187,20 +192,19 @@ class ByteStream(AsyncIterator[bytes]):
         )
 
 
-class Download:
-    """A file that is about to be fetched: await it for its bytes, or say where they should go.
+class Download(AwaitedOnce[bytes]):
+    """A file that is about to be fetched: await it (once) for its bytes, or say where they should go.
 
-    Nothing is sent before that, and each way sends a request of its own.
+    Nothing is sent before that, and each way sends a request of its own. It is a coroutine for asyncio:
+    `asyncio.create_task(...)` takes it as it is.
     """
 
     __slots__ = ("_open", "operation")
 
     def __init__(self, open_stream: Callable[[], Awaitable[ByteStream]], *, operation: str = "download") -> None:
+        super().__init__()
         self._open = open_stream
         self.operation = operation
-
-    def __await__(self) -> Generator[Any, Any, bytes]:
-        return self._read().__await__()
 
     @asynccontextmanager
     async def stream(self) -> AsyncGenerator[ByteStream, None]:
@@ -233,8 +237,18 @@ class Download:
             await _save(stream, target)
         return target
 
+    if not TYPE_CHECKING:  # a type checker refuses these uses by itself
+        __iter__ = __aiter__ = refuses(_USE)
+        __enter__ = __exit__ = __aenter__ = __aexit__ = refuses(_USE)
+
     def __repr__(self) -> str:
         return f"<Download of {self.operation}>"
+
+    def _begin(self) -> Coroutine[Any, Any, bytes]:
+        return self._read()
+
+    def _again(self) -> str:
+        return "keep the bytes that it gave, or call the method again for another request"
 
     async def _read(self) -> bytes:
         async with self.stream() as stream:
@@ -245,11 +259,11 @@ def downloadable(fn: Callable[Concatenate[Any, P], Awaitable[ByteStream]]) -> Me
     """Make a method that returns a `Download`.
 
     Args:
-        fn: The generated function that opens the answer; its name is its operation's id.
+        fn: The generated function that opens the answer.
     """
 
     def start(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Download:
-        return Download(partial(cast("Any", fn), client, *args, **kwargs), operation=cast("Any", fn).__name__)
+        return Download(partial(cast("Any", fn), client, *args, **kwargs), operation=name_of(fn))
 
     return cast("Method[P, Download]", derive(fn, start, returns=Download, note=_NOTE))
 

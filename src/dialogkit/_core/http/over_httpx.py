@@ -10,9 +10,10 @@ import math
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any, Final, cast
+from urllib.parse import urlencode
 
 import httpx
 
@@ -20,7 +21,7 @@ from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.http import failure
 from dialogkit._core.http.bodies import Decoder
 from dialogkit._core.http.failure import TransportFailure, Truth, package_of
-from dialogkit._core.http.proxies import proxy_mounts
+from dialogkit._core.http.proxies import environment_rules, made_for_each
 from dialogkit._core.http.transport import Answer, Origin, Request
 
 # Of the classes of a library, the first match counts. What is not listed may have been sent.
@@ -58,11 +59,11 @@ class HttpxTransport:
     async def send(self, request: Request, timeout: float) -> Answer:
         """Send `request`; the answer's body is not read yet."""
         library = self._library
-        # A client's own `auth` is for the origin that it was meant for.
-        auth = None if request.redirected else library.USE_CLIENT_DEFAULT
         try:
-            sent = _written(request, timeout, library)
-            response = await self._client.send(sent, stream=True, auth=auth, follow_redirects=False)
+            sent = self._written(request, timeout)
+            response = await self._client.send(sent, stream=True, auth=None, follow_redirects=False)
+        except library.HTTPStatusError as exc:  # by a hook of the client's that calls `raise_for_status`
+            return HttpxAnswer(exc.response, library)
         except Exception as exc:
             told = self._told(exc)
             if told is None:
@@ -75,6 +76,16 @@ class HttpxTransport:
     async def aclose(self) -> None:
         """Close the client."""
         await self._client.aclose()
+
+    def _written(self, request: Request, timeout: float) -> httpx.Request:
+        written: httpx.Request = self._library.Request(
+            request.method,
+            request.url,
+            headers=_raw(request.headers),
+            content=request.content,
+            extensions={"timeout": limits_of(timeout)},
+        )
+        return written
 
     def _told(self, exc: Exception) -> TransportFailure | ConfigurationError | None:
         if isinstance(exc, RuntimeError) and self._client.is_closed:  # a given client that its owner has closed
@@ -112,15 +123,91 @@ def _truth(exc: Exception, library: ModuleType) -> Truth:
     return next(found, failure.NO_ANSWER_IN_TIME if timed_out else failure.BROKEN)
 
 
-def _written(request: Request, timeout: float, library: ModuleType) -> httpx.Request:
-    written: httpx.Request = library.Request(
-        request.method,
-        request.url,
-        headers=[(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers.items()],
-        content=request.content,
-        extensions={"timeout": limits_of(timeout)},
-    )
-    return written
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+class GivenTransport(HttpxTransport):
+    """Sends requests through a client that a user has made, with what the user has told it.
+
+    Its headers, parameters and cookies go along, where the call's own do not say otherwise; its event hooks run, its
+    pool, proxies and certificates are used. They are meant for the platform, and stay away from links elsewhere.
+
+    Args:
+        client: An `AsyncClient`; it is not closed here.
+        library: The module that it is of.
+
+    Raises:
+        ConfigurationError: The client has what would contradict the call's own: a base URL, `auth`, or an
+            `Authorization` header.
+    """
+
+    __slots__ = ("own_timeout",)
+
+    def __init__(self, client: httpx.AsyncClient, library: ModuleType) -> None:
+        super().__init__(client, library)
+        _check_given(client)
+        limit = client.timeout
+        self.own_timeout = None if limit == library.Timeout(5.0) else math.inf if limit.read is None else limit.read
+        """Seconds that the user has told it to wait for an answer; `None` if its timeout is httpx's own."""
+
+    def _written(self, request: Request, timeout: float) -> httpx.Request:
+        if request.elsewhere:
+            return super()._written(request, timeout)
+        client, library = self._client, self._library
+        limits = client.timeout.as_dict() if timeout == self.own_timeout else limits_of(timeout)
+        written: httpx.Request = library.Request(
+            request.method,
+            _with_parameters(request.url, client.params),
+            headers=_raw({**request.headers, **self._own_headers(request.headers)}),
+            cookies=client.cookies if client.cookies.jar else None,
+            content=request.content,
+            extensions={"timeout": limits},
+        )
+        return written
+
+    def _own_headers(self, ours: Mapping[str, str]) -> dict[str, str]:
+        """Return the headers that the user has given the client; who asks is told in addition to us."""
+        plain = _plain_headers(self._library)
+        own = {name: value for name, value in self._client.headers.items() if plain.get(name) != value}
+        more = {name: value for name, value in own.items() if name not in ours}
+        if "user-agent" in own and "user-agent" in ours:
+            more["user-agent"] = f"{own['user-agent']} {ours['user-agent']}"
+        return more
+
+
+def _check_given(client: httpx.AsyncClient) -> None:
+    """Refuse what would contradict the call's own."""
+    if str(client.base_url):
+        raise ConfigurationError(
+            "http_client has a base URL, which no call would use: give base_url= to this client instead."
+        )
+    if client.auth is not None:
+        raise ConfigurationError(
+            "http_client has auth, which would take the place of this client's credential: give api_key= or auth= to "
+            "this client instead."
+        )
+    if "authorization" in client.headers:
+        raise ConfigurationError(
+            "http_client has an Authorization header, which this client makes of its own credential: give api_key= or "
+            "auth= to this client instead."
+        )
+
+
+@cache
+def _plain_headers(library: Any) -> Mapping[str, str]:
+    """Return the headers of a client that nobody has given any."""
+    return dict(library.AsyncClient(transport=library.AsyncBaseTransport()).headers)
+
+
+def _with_parameters(url: str, more: httpx.QueryParams) -> str:
+    """Return `url` with the parameters that it does not have itself; what it has stays as it is written."""
+    if not more:
+        return url
+    parsed = httpx.URL(url)
+    added = urlencode([(name, value) for name, value in more.multi_items() if name not in parsed.params])
+    query = "&".join(part for part in (parsed.query.decode("ascii"), added) if part)
+    return str(parsed.copy_with(query=query.encode("ascii"))) if added else url
 
 
 class HttpxAnswer(Answer):
@@ -173,8 +260,9 @@ class OwnClient(httpx.AsyncClient):
     """
 
     def __init__(self, make: Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]) -> None:
-        # The client would read more from the environment than proxies, so it reads nothing, and proxies are mounted.
-        super().__init__(transport=make(None), mounts=proxy_mounts(make), trust_env=False)
+        self._ways = _ByEnvironment(make)
+        # The client would read more from the environment than proxies, so it reads nothing.
+        super().__init__(transport=self._ways, trust_env=False)
 
     @property
     def cookies(self) -> httpx.Cookies:
@@ -185,8 +273,28 @@ class OwnClient(httpx.AsyncClient):
         pass
 
     def transport_for(self, origin: Origin) -> httpx.AsyncBaseTransport:
-        """Return what requests to `origin` go through, by the method that mocks replace."""
-        return self._transport_for_url(_url(origin.text))
+        """Return what requests to `origin` go through."""
+        return self._ways.way_to(origin)
+
+
+class _ByEnvironment(httpx.AsyncBaseTransport):
+    """Sends each request the way that the environment wants it to go."""
+
+    def __init__(self, make: Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]) -> None:
+        self._rules = environment_rules()
+        self._straight = make(None)
+        self._through = made_for_each(self._rules, make)
+
+    def way_to(self, origin: Origin) -> httpx.AsyncBaseTransport:
+        kind = self._rules.kind_for(origin)
+        return self._straight if kind is None else self._through[kind]
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self.way_to(Origin(request.url)).handle_async_request(request)
+
+    async def aclose(self) -> None:
+        for each in (self._straight, *self._through.values()):
+            await each.aclose()
 
 
 class _NoCookies(httpx.Cookies):
@@ -202,11 +310,6 @@ _NO_COOKIES: Final = _NoCookies()
 def origin_and_target(url: httpx.URL) -> tuple[Origin, str]:
     """Return where a URL leads, and what the request line says there."""
     return Origin(url), url.raw_path.decode("ascii")
-
-
-@lru_cache(maxsize=1024)
-def _url(text: str) -> httpx.URL:
-    return httpx.URL(text)
 
 
 @lru_cache(maxsize=64)

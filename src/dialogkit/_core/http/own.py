@@ -7,8 +7,10 @@ well, and a mock that has been put in the place of what is passed by, get their 
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Final
 
+import httpcore
 import httpx
 
 from dialogkit._core.http.over_aiohttp import AiohttpTransport
@@ -87,10 +89,19 @@ def _suits_aiohttp(proxy: httpx.Proxy | None) -> bool:
 
 
 def _is_mocked() -> bool:
-    """Say whether somebody has put something in the place of httpx's own functions, such as respx does.
+    """Say whether somebody has put something in the place of what is passed by, as mocks and instrumentations do.
 
-    It is asked each time, and the function itself is looked at: what was there at an import may have been a mock.
+    It is asked each time, and the functions themselves are looked at: one that was remembered from an import may have
+    been a mock's, and what is defined elsewhere, or is no plain function, is a replacement whoever made it.
     """
-    function = httpx.AsyncClient._transport_for_url  # noqa: SLF001 - it is what respx replaces
-    name: str = getattr(function, "__globals__", {}).get("__name__", "")
-    return name.partition(".")[0] != "httpx"
+    return not (
+        _is_own(httpx.AsyncClient.send, "httpx")
+        and _is_own(httpx.AsyncClient._transport_for_url, "httpx")  # noqa: SLF001 - respx, using="httpx"
+        and _is_own(httpx.AsyncHTTPTransport.handle_async_request, "httpx")  # pytest-httpx, vcrpy
+        and _is_own(httpcore.AsyncConnectionPool.handle_async_request, "httpcore")  # respx
+        and _is_own(httpcore.AsyncHTTPConnection.handle_async_request, "httpcore")
+    )
+
+
+def _is_own(function: object, package: str) -> bool:
+    return type(function) is FunctionType and function.__globals__.get("__name__", "").partition(".")[0] == package

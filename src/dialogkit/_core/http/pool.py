@@ -25,7 +25,7 @@ import httpx
 
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.http.failure import TransportFailure
-from dialogkit._core.http.over_httpx import HttpxTransport, OwnClient, origin_and_target
+from dialogkit._core.http.over_httpx import GivenTransport, HttpxTransport, OwnClient, origin_and_target
 from dialogkit._core.http.transport import Answer, AsyncClient, Engine, Request, Transport
 
 __all__ = ["Connection", "TransportFailure"]
@@ -182,7 +182,8 @@ def _redirected(request: Request, answer: Answer) -> Request:
     headers = request.headers
     if origin.text != request.origin.text:
         headers = {name: value for name, value in headers.items() if name in _NEUTRAL_HEADERS}
-    return Request(request.method, origin, target, headers, redirected=True)
+    elsewhere = request.elsewhere or origin.text != request.origin.text
+    return Request(request.method, origin, target, headers, elsewhere=elsewhere)
 
 
 def _current_loop() -> object:
@@ -232,7 +233,7 @@ def _transport_over(given: object) -> Transport:
     """Return what a user passed as `http_client`, as a transport."""
     library = _library_of(given)
     if library is not None:
-        return HttpxTransport(cast("httpx.AsyncClient", given), library)
+        return GivenTransport(cast("httpx.AsyncClient", given), library)
     if inspect.iscoroutinefunction(getattr(given, "send", None)):
         return cast("Transport", given)
     raise ConfigurationError(

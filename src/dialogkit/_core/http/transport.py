@@ -57,10 +57,10 @@ class Request:
         target: Path and query as they stand in the request line.
         headers: Under lower-case names; their values are Latin-1, as HTTP has it.
         content: The body, or where it is read from while it is sent.
-        redirected: An answer led here, so that what is meant for the first origin only must not go along.
+        elsewhere: A link or an answer led here, so that what is meant for the platform only must not go along.
     """
 
-    __slots__ = ("content", "headers", "method", "origin", "redirected", "target")
+    __slots__ = ("content", "elsewhere", "headers", "method", "origin", "target")
 
     def __init__(
         self,
@@ -70,14 +70,14 @@ class Request:
         headers: Mapping[str, str],
         content: bytes | AsyncIterable[bytes] | None = None,
         *,
-        redirected: bool = False,
+        elsewhere: bool = False,
     ) -> None:
         self.method = method
         self.origin = origin
         self.target = target
         self.headers = headers
         self.content = content
-        self.redirected = redirected
+        self.elsewhere = elsewhere
 
     @property
     def url(self) -> str:

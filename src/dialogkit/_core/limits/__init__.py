@@ -2,6 +2,6 @@
 
 It knows keys and numbers; neither calls nor requests.
 
-Others use: `Allowance`, `HeaderReader`, `MemoryRateLimiter`, `Permit`, `RateLimit`, `RateLimiter`,
-    `RateLimitHeaders`, `RedisRateLimiter`.
+Others use: `Allowance`, `Doubts`, `HeaderReader`, `LONGEST_WINDOW`, `MemoryRateLimiter`, `Permit`, `RateLimit`,
+    `RateLimiter`, `RateLimitHeaders`, `RedisRateLimiter`, `seconds_of`.
 """

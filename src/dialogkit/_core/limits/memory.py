@@ -1,56 +1,104 @@
 """The rate limiter for one process. Why it keeps below every server's limits is told in `.window`.
 
-How waiting works
-    Requests of one key that stand under the same limits form a line, and only the head of a line watches the clock. A
-    token is taken in the same step in which its waiter is found to be at the head and its time to have come, with no
-    `await` in between, so that a cancelled waiter has never taken one. Where some operations have limits of their own,
-    there is a line for each set of limits, so that whoever waits for a message's token does not hold up those who only
-    read; when two heads could go, the one who came first does.
+Theory of operation
+    A limiter has keys, a key has one `Window` for each limit, and a line for each set of limits, so that whoever waits
+    for a message's token does not hold up those who only read. A line has a FIFO queue for each event loop that waits
+    in it. (Classes of priority would be further queues of a line.) These invariants hold:
+
+    1.  Only the head of a queue watches the clock, in its own event loop; all others sleep until they are the head.
+    2.  A token is taken in the same step in which its waiter is found to be at the head and its time to have come, with
+        no `await` in between, so that a cancelled waiter has never taken one.
+    3.  When several heads could go, the one who came first does. A head in an event loop that does not run is passed
+        over, and one in a loop that is busy with other things is waited for, but not for long.
+    4.  A settled request never makes anybody's wait shorter than its head knows, since tokens come back later, not at
+        once. So heads are woken only when someone leaves, when an answer tells of more, or when a pause changes; and
+        what an answer costs does not depend on how many wait.
+    5.  Whose wait is known to be too long fails at once. When an answer tells of less, those are looked at who are the
+        first to be hopeless: the heads, who gives up first, and who came last. Whoever fails has the next ones looked
+        at, one step of the event loop each, so that thousands that fail together do not hold it up.
+
+Pauses
+    A platform that refuses a request for its rate pauses the key: for as long as it asks, and 15 minutes at most. If it
+    has asked for longer, the pause ends as a circuit breaker does, half-open: one call probes, and all others wait for
+    its answer.
+
+Threads
+    All of it stands under one lock, which is never held across an `await`. Waiters are woken in their own event
+    loops. A permit that was lost (whoever was cancelled in the very moment in which it was handed over cannot settle
+    it) is found by the garbage collector, which may come at any moment, so it is only noted then, and settled by the
+    next step.
 """
 
 from __future__ import annotations
 
+import math
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from threading import RLock
 from typing import TYPE_CHECKING, Final
 
 from dialogkit._core.errors import ConfigurationError, RateLimitWaitError
-from dialogkit._core.limits.terms import Allowance, Key, KeyState, Permit, RateLimit, WindowState
-from dialogkit._core.limits.window import Window, extents_of
+from dialogkit._core.limits.queues import Queue
+from dialogkit._core.limits.terms import (
+    LONGEST_PAUSE,
+    LONGEST_WINDOW,
+    Allowance,
+    Key,
+    KeyState,
+    RateLimit,
+    WindowState,
+)
+from dialogkit._core.limits.window import Extent, Outlook, Window, extents_of
 from dialogkit._core.support.checks import is_positive
 from dialogkit._core.support.lazy import LazyModule
 
 if TYPE_CHECKING:
     import anyio
+
+    from dialogkit._core.support import background
 else:
     anyio = LazyModule("anyio")  # only who has to wait needs it
+    background = LazyModule("dialogkit._core.support.background")
 
 _ROUNDING: Final = 1e-6
 _SWEEP_EVERY: Final = 30.0
+_SWEPT_AT_ONCE: Final = 2_000
 _MOST_LEARNED: Final = 4
 """Windows of one key that are known only from answers; a platform does not have more."""
+_LOOK_AGAIN: Final = 60.0
+"""Seconds after which a head looks again in any case: what an answer told may have been forgotten by then."""
+_COURTESY: Final = 0.1
+"""Seconds for which a head lets one of another event loop go first that came earlier."""
+_PROBING: Final = 0.1
+"""Seconds that the answer to a probe takes at the least, as far as anybody knows."""
 
 
 class _Waiter:
-    """Someone in a line."""
+    """Someone who waits."""
 
-    __slots__ = ("give_up", "ticket", "turn")
+    __slots__ = ("give_up", "is_patient", "is_woken", "place", "ticket", "turn")
 
     def __init__(self, ticket: int, give_up: float | None) -> None:
         self.ticket = ticket
         self.give_up = give_up
+        self.place = 0
         self.turn = anyio.Event()
+        self.is_woken = False
+        self.is_patient = True
+        """Whether this one would let another event loop's head go first."""
 
 
 class _Line:
-    """Those who wait under the same limits, first come, first served."""
+    """Those who wait under the same limits."""
 
-    __slots__ = ("limits", "waiters", "windows")
+    __slots__ = ("limits", "queues", "windows")
 
     def __init__(self, limits: tuple[RateLimit, ...], windows: tuple[Window, ...]) -> None:
         self.limits = limits
         self.windows = windows
-        self.waiters: list[_Waiter] = []
+        self.queues: dict[object, Queue[_Waiter]] = {}
+        """By event loop; none is empty."""
 
     def wait(self, now: float, ahead: int) -> float:
         """Return seconds until every window has a token, or later; see `Window.wait`."""
@@ -61,16 +109,35 @@ class _Line:
                 longest = wait
         return longest
 
+    @property
+    def length(self) -> int:
+        """How many wait."""
+        return sum(map(len, self.queues.values())) if self.queues else 0
+
+    def leave(self, home: object, waiter: _Waiter) -> None:
+        """Let a waiter go; the queue may be gone already, as its loop has ended."""
+        queue = self.queues.get(home)
+        if queue is not None:
+            queue.leave(waiter)
+            if not queue:
+                del self.queues[home]
+
 
 class _Key:
     """What is known of one key."""
 
-    __slots__ = ("learned", "lines", "next_number", "paused_until")
+    __slots__ = ("born", "learned", "lines", "must_probe", "next_number", "paused_until", "probe")
 
     def __init__(self) -> None:
+        self.born = 0
+        """Which state in Redis knows its tokens, see `.redis`."""
         self.lines: tuple[_Line, ...] = ()
         self.learned: tuple[Window, ...] = ()
         self.paused_until = float("-inf")
+        self.must_probe = False
+        """Whether the pause was cut, and one call has to go first when it is over."""
+        self.probe: MemoryPermit | None = None
+        """The one that does."""
         self.next_number = 0
 
     def line(self, limits: Sequence[RateLimit]) -> _Line:
@@ -97,32 +164,56 @@ class _Key:
     def someone_waits(self) -> bool:
         """Say whether any line is not empty."""
         for line in self.lines:  # noqa: SIM110 - on every call's way, where a generator would cost more than all else
-            if line.waiters:
+            if line.queues:
                 return True
         return False
 
-    def goes_first(self, waiter: _Waiter, now: float) -> bool:
-        """Say whether no head of another line came earlier and could go now."""
-        heads = ((line, line.waiters[0]) for line in self.lines if line.waiters)
-        return not any(head.ticket < waiter.ticket and line.wait(now, 0) == 0 for line, head in heads)
+    def pause(self, now: float) -> float:
+        """Return for how many seconds nobody may go, as the platform asked."""
+        left = self.paused_until - now
+        if self.probe is not None and left < _PROBING:
+            return _PROBING
+        return left if left > _ROUNDING else 0.0
+
+    def pause_for(self, seconds: float, now: float) -> None:
+        """Let nobody go for as long as the platform asked, within reason."""
+        self.paused_until = max(self.paused_until, now + min(seconds, LONGEST_PAUSE))
+        self.must_probe |= seconds > LONGEST_PAUSE
+
+    def permit(self, limiter: MemoryRateLimiter, line: _Line, now: float) -> MemoryPermit:
+        """Let a request go."""
+        permit = MemoryPermit(limiter, self, line.windows, now)
+        if self.must_probe:
+            self.must_probe, self.probe = False, permit
+        return permit
+
+    def rival(self, waiter: _Waiter, here: object, now: float) -> tuple[object, _Waiter] | None:
+        """Return who came earlier, could go now, and has an event loop that runs."""
+        for line in self.lines:
+            for home, queue in line.queues.items():
+                head = queue.head
+                could_go = head.ticket < waiter.ticket and line.wait(now, 0) == 0
+                if could_go and (home is here or background.still_runs(home)):
+                    return home, head
+        return None
 
     def wake_heads(self) -> None:
-        """Make the head of each line look again."""
+        """Make the head of each queue look again; drop the queues whose loops have ended."""
+        here = _here()
         for line in self.lines:
-            if line.waiters:
-                line.waiters[0].turn.set()
+            for home, queue in tuple(line.queues.items()):
+                if not _wake(home, queue.head, here):
+                    del line.queues[home]
 
-    def learn(self, permit: _MemoryPermit, allowances: Sequence[Allowance], now: float) -> None:
+    def learn(self, permit: MemoryPermit, allowances: Sequence[Allowance], now: float) -> set[Outlook]:
         """Narrow the windows that an answer told of, and watch those that were not known."""
+        outlooks: set[Outlook] = set()
         for told in allowances:
-            window = self._general(told.per)
-            if window is None and len(self.learned) < _MOST_LEARNED:
-                window = Window.learned(told.per)
-                self.learned += (window,)
-                for line in self.lines:
-                    line.windows += (window,)
+            window = self._general(told.per) or self._learn_of(told.per, now)
             if window is not None:
-                window.learn(told, now, number=permit.number, mark=permit.mark_of(window))
+                mark = permit.mark_of(window)
+                outlooks.add(window.learn(told, now, number=permit.number, mark=mark, let_go=permit.let_go))
+        return outlooks
 
     def _general(self, per: float) -> Window | None:
         """Return the window of so many seconds by which all requests are counted."""
@@ -132,11 +223,22 @@ class _Key:
                     return window
         return None
 
+    def _learn_of(self, per: float, now: float) -> Window | None:
+        """Watch a window of which only answers tell."""
+        kept = [window for window in self.learned if not window.is_idle(now)]
+        if per > LONGEST_WINDOW or len(kept) >= _MOST_LEARNED:
+            return None
+        window = Window.learned(per)
+        for line in self.lines:
+            line.windows = (*(each for each in line.windows if not each.is_learned), *kept, window)
+        self.learned = (*kept, window)
+        return window
+
     def shown(self, key: Key, now: float) -> KeyState:
         windows = dict.fromkeys(self.windows())
         return KeyState(
             key=key,
-            waiting=sum(len(line.waiters) for line in self.lines),
+            waiting=sum(line.length for line in self.lines),
             paused_for=max(0.0, self.paused_until - now),
             windows=tuple(
                 WindowState(limit=each.limit, per=each.extent.per, name=each.extent.name, free=each.free(now))
@@ -144,39 +246,73 @@ class _Key:
             ),
         )
 
+    def limits(self) -> tuple[RateLimit, ...]:
+        """Return all limits that requests stand under."""
+        return tuple(dict.fromkeys(limit for line in self.lines for limit in line.limits))
+
+    def returning(self) -> tuple[tuple[Extent, tuple[tuple[float, int], ...]], ...]:
+        """Return of each window that a limit is about when tokens come back, and how many."""
+        windows = [window for window in dict.fromkeys(self.windows()) if not window.is_learned]
+        return tuple((window.extent, coming) for window in windows if (coming := window.returning()))
+
+    def is_returning(self) -> bool:
+        """Say whether any token is on its way back."""
+        return any(window.is_returning for window in self.windows())
+
     def is_idle(self, now: float) -> bool:
-        return (
-            not self.someone_waits()
-            and self.paused_until <= now
-            and all(window.is_idle(now) for window in self.windows())
-        )
+        remembered = self.paused_until + LONGEST_PAUSE if self.must_probe else self.paused_until
+        return not self.someone_waits() and remembered <= now and all(window.is_idle(now) for window in self.windows())
 
 
-class _MemoryPermit:
-    __slots__ = ("_key", "_limiter", "_marks", "_windows", "number")
+class MemoryPermit:
+    """The right to send one request now."""
 
-    def __init__(self, limiter: MemoryRateLimiter, key: _Key, windows: tuple[Window, ...]) -> None:
+    __slots__ = ("_limiter", "_marks", "key", "let_go", "number", "windows")
+
+    def __init__(self, limiter: MemoryRateLimiter, key: _Key, windows: tuple[Window, ...], now: float) -> None:
         self._limiter = limiter
-        self._key: _Key | None = key
-        self._windows = windows
+        self.key: _Key | None = key
+        """`None` when it is settled."""
+        self.windows = windows
         self._marks = tuple([window.mark() for window in windows])
         self.number = key.next_number
+        self.let_go = now
         key.next_number += 1
         for window in windows:
             window.take()
 
     def mark_of(self, window: Window) -> int:
         """Return the window's mark when the permit was given."""
-        return self._marks[self._windows.index(window)] if window in self._windows else 0
+        return self._marks[self.windows.index(window)] if window in self.windows else 0
 
     def settle(self, allowances: Sequence[Allowance] = (), retry_after: float | None = None) -> None:
-        key, self._key = self._key, None
-        if key is not None:
-            self._limiter._settle(self, key, self._windows, allowances, retry_after)  # noqa: SLF001 - its other half
+        self._limiter._settle(self, allowances, retry_after)  # noqa: SLF001 - its other half
+
+    def give_back(self) -> None:
+        """Say that nothing was sent."""
+        self._limiter._give_back(self)  # noqa: SLF001 - its other half
 
     def __del__(self) -> None:
-        # Whoever was cancelled in the very moment in which the permit was handed over cannot settle it.
-        self.settle()
+        if self.key is not None:
+            self._limiter._lose(self)  # noqa: SLF001 - its other half
+
+
+def _here() -> object:
+    """Return the present event loop, if there is one."""
+    try:
+        return background.current_loop()
+    except Exception:  # noqa: BLE001 - there is none, and no trio either
+        return None
+
+
+def _wake(home: object, waiter: _Waiter, here: object) -> bool:
+    """Let a waiter look, in its own event loop; return `False` if that has ended."""
+    if home is here:
+        waiter.turn.set()
+    elif not waiter.is_woken:
+        waiter.is_woken = True  # a loop that stands still need not hear it again
+        return background.call_in(home, waiter.turn.set)
+    return True
 
 
 async def _wait_for(event: anyio.Event, seconds: float) -> None:
@@ -211,9 +347,9 @@ def too_long_a_wait(wait: float, why: str) -> RateLimitWaitError:
 
 
 class MemoryRateLimiter:
-    """Keeps the requests of one process below their limits.
+    """Keeps the requests of one process below their limits, in any number of event loops and threads.
 
-    Clients that are given the same limiter share it: those with the same credential (and location) share its limits.
+    Clients that are given the same limiter share it: those with the same credential (and account) share its limits.
 
     Args:
         limits: What to keep below, in place of what the client asks for.
@@ -240,55 +376,105 @@ class MemoryRateLimiter:
         self._max_pause = max_pause
         self._clock = clock
         self._wait_for = wait
+        self._lock = RLock()  # what the garbage collector ends in the middle of a step may be a waiter, who leaves then
         self._keys: dict[Key, _Key] = {}
+        self._lost: deque[tuple[MemoryPermit, float]] = deque()
         self._next_sweep = float("-inf")
+        self._to_sweep: list[Key] = []
 
-    async def acquire(self, key: Key, limits: Sequence[RateLimit], /, *, max_wait: float | None) -> Permit:
+    async def acquire(self, key: Key, limits: Sequence[RateLimit], /, *, max_wait: float | None) -> MemoryPermit:
         """Wait for a permit under all `limits` at once; see `RateLimiter.acquire`."""
-        now = self._clock()
-        if now >= self._next_sweep:
-            self._sweep(now)
-        state = self._keys.get(key)
-        if state is None:
-            state = self._keys[key] = _Key()
-        line = state.line(limits if self._limits is None else self._limits)
-        if state.someone_waits() or self._wait(state, line, now, 0, max_wait) != 0:
-            await self._stand_in_line(state, line, max_wait)
-        return _MemoryPermit(self, state, line.windows)
+        with self._lock:
+            now = self._now()
+            state, line = self._place(key, limits)
+            wait = self._wait(state, line, now, line.length, max_wait)
+            if wait == 0 and not state.someone_waits():
+                return state.permit(self, line, now)
+            home, waiter = (
+                background.current_loop(),
+                _Waiter(state.next_number, None if max_wait is None else now + max_wait),
+            )
+            state.next_number += 1
+            line.queues.setdefault(home, Queue()).join(waiter)
+        return await self._stand_in_line(state, line, home, waiter)
 
     def snapshot(self) -> tuple[KeyState, ...]:
         """Return how each key stands that was in use lately, to show it or to measure it."""
-        now = self._clock()
-        return tuple(state.shown(key, now) for key, state in self._keys.items())
+        with self._lock:
+            now = self._now()
+            return tuple(state.shown(key, now) for key, state in self._keys.items())
 
-    async def _stand_in_line(self, state: _Key, line: _Line, max_wait: float | None) -> None:
-        """Return when this waiter is at the head and its time has come; the next `await` may change that."""
-        now = self._clock()
-        ahead = len(line.waiters)
-        waiter = _Waiter(state.next_number, None if max_wait is None else now + max_wait)
-        state.next_number += 1
-        line.waiters.append(waiter)
+    def take(self, key: Key, limits: Sequence[RateLimit]) -> MemoryPermit | float:
+        """Return a permit if there is a token, whoever waits for it; else the seconds until there may be one.
+
+        Pauses are another's business here.
+        """
+        with self._lock:
+            now = self._now()
+            state, line = self._place(key, limits)
+            wait = line.wait(now, 0)
+            return state.permit(self, line, now) if wait == 0 else wait
+
+    def state_of(self, key: Key) -> _Key:
+        """Return what is known of a key."""
+        with self._lock:
+            return self._keys.setdefault(key, _Key())
+
+    def _place(self, key: Key, limits: Sequence[RateLimit]) -> tuple[_Key, _Line]:
+        state = self._keys.get(key)
+        if state is None:
+            state = self._keys[key] = _Key()
+        return state, state.line(limits if self._limits is None else self._limits)
+
+    async def _stand_in_line(self, state: _Key, line: _Line, home: object, waiter: _Waiter) -> MemoryPermit:
+        """Return when this waiter is at the head and its time has come."""
+        is_hopeless = False
         try:
             while True:
-                wait = self._wait(state, line, now, ahead, _left(waiter, now))
-                if ahead == 0 and wait == 0 and state.goes_first(waiter, now):
-                    return
-                waiter.turn = anyio.Event()
-                if ahead == 0 and wait > 0:
-                    await self._wait_for(waiter.turn, wait)
-                else:
+                with self._lock:
+                    found = self._look(state, line, home, waiter)
+                if isinstance(found, MemoryPermit):
+                    return found
+                if found == math.inf:
                     await waiter.turn.wait()
-                now = self._clock()
-                ahead = line.waiters.index(waiter)
+                else:
+                    await self._wait_for(waiter.turn, found)
+        except RateLimitWaitError:
+            is_hopeless = True
+            raise
         finally:
-            line.waiters.remove(waiter)
-            state.wake_heads()
+            with self._lock:
+                line.leave(home, waiter)
+                state.wake_heads()
+                if is_hopeless:
+                    self._wake_the_hopeless(state, self._clock())
+
+    def _look(self, state: _Key, line: _Line, home: object, waiter: _Waiter) -> MemoryPermit | float:
+        """Take a permit if it is this waiter's turn, else return seconds to sleep, infinity for until it is woken."""
+        waiter.is_woken = False
+        if waiter.turn.is_set():
+            waiter.turn = anyio.Event()
+        now = self._now()
+        ahead = line.queues[home].ahead_of(waiter)
+        wait = self._wait(state, line, now, ahead, _left(waiter, now))
+        if ahead:
+            return math.inf
+        if wait > 0:
+            return min(wait, _LOOK_AGAIN)
+        rival = state.rival(waiter, home, now)
+        if rival is None or not (rival[0] is home or waiter.is_patient):
+            return state.permit(self, line, now)
+        _wake(*rival, home)
+        if rival[0] is home:
+            return math.inf
+        waiter.is_patient = False
+        return _COURTESY
 
     def _wait(self, state: _Key, line: _Line, now: float, ahead: int, max_wait: float | None) -> float:
         """Return seconds to wait with `ahead` others before, or less; raise if it is too long."""
         wait = line.wait(now, ahead)
-        pause = state.paused_until - now
-        if pause > _ROUNDING and pause > wait:
+        pause = state.pause(now)
+        if pause > wait:  # noqa: PLR1730 - as above
             wait = pause
         if wait > 0 and (why := self._too_long(line, now, wait, pause, max_wait)):
             raise too_long_a_wait(wait, why)
@@ -298,40 +484,82 @@ class MemoryRateLimiter:
         """Say why a wait is too long, if it is."""
         return why_too_long(wait, pause, lambda: line.wait(now, 0), max_wait=max_wait, max_pause=self._max_pause)
 
-    def _settle(
-        self,
-        permit: _MemoryPermit,
-        key: _Key,
-        windows: tuple[Window, ...],
-        allowances: Sequence[Allowance],
-        retry_after: float | None,
-    ) -> None:
-        now = self._clock()
-        for window in windows:
-            window.settle(now, refused=retry_after is not None)
-        if allowances:
-            key.learn(permit, allowances, now)
-        if retry_after is not None:
-            key.paused_until = max(key.paused_until, now + retry_after)
-        if key.someone_waits():
-            key.wake_heads()
-            if allowances or retry_after is not None:
-                self._wake_the_hopeless(key, now)
+    def _settle(self, permit: MemoryPermit, allowances: Sequence[Allowance], retry_after: float | None) -> None:
+        with self._lock:
+            now = self._now()
+            state = self._return(permit, now, refused=retry_after is not None)
+            if state is None:
+                return
+            outlooks = state.learn(permit, allowances, now) if allowances else frozenset[Outlook]()
+            if retry_after is not None:
+                state.pause_for(retry_after, now)
+            was_probe = state.probe is permit
+            if was_probe:
+                state.probe = None
+            if state.someone_waits() and (was_probe or retry_after is not None or outlooks - {Outlook.SAME}):
+                state.wake_heads()
+                if retry_after is not None or Outlook.WORSE in outlooks:
+                    self._wake_the_hopeless(state, now)
 
-    def _wake_the_hopeless(self, key: _Key, now: float) -> None:
-        """Make those look again whose wait is now known to be too long."""
-        pause = key.paused_until - now
-        for line in key.lines:
-            for ahead, waiter in enumerate(line.waiters):
-                wait = max(line.wait(now, ahead), pause)
-                if self._too_long(line, now, wait, pause, _left(waiter, now)):
-                    waiter.turn.set()
+    def _return(self, permit: MemoryPermit, now: float, *, refused: bool = False) -> _Key | None:
+        """Send a permit's tokens on their way back; return its key the first time."""
+        state, permit.key = permit.key, None
+        if state is not None:
+            for window in permit.windows:
+                window.settle(now, refused=refused)
+        return state
+
+    def _give_back(self, permit: MemoryPermit) -> None:
+        with self._lock:
+            state, permit.key = permit.key, None
+            if state is None:
+                return
+            for window in permit.windows:
+                window.give_back()
+            if state.probe is permit:
+                state.probe, state.must_probe = None, True
+            state.wake_heads()
+
+    def _lose(self, permit: MemoryPermit) -> None:
+        """Note that nobody can settle a permit; this may be in the middle of any step."""
+        self._lost.append((permit, self._clock()))
+
+    def _now(self) -> float:
+        """Return the time, with all done that was to be done until then."""
+        while self._lost:
+            permit, lost_at = self._lost.popleft()
+            state = self._return(permit, lost_at)
+            if state is not None and state.probe is permit:
+                state.probe = None
+        now = self._clock()
+        if now >= self._next_sweep or self._to_sweep:
+            self._sweep(now)
+        return now
+
+    def _wake_the_hopeless(self, state: _Key, now: float) -> None:
+        """Make those look again whose wait is the first to be too long, if it is."""
+        pause, here = state.pause(now), _here()
+        for line in state.lines:
+            for home, queue in line.queues.items():
+                for waiter in queue.likely_hopeless():
+                    wait = max(line.wait(now, queue.ahead_of(waiter)), pause)
+                    if self._too_long(line, now, wait, pause, _left(waiter, now)):
+                        _wake(home, waiter, here)
 
     def _sweep(self, now: float) -> None:
-        """Forget the keys that would be the same if they were made anew."""
-        self._next_sweep = now + _SWEEP_EVERY
-        for key in [key for key, state in self._keys.items() if state.is_idle(now)]:
-            del self._keys[key]
+        """Forget the keys that would be the same if they were made anew, some at a time."""
+        if now >= self._next_sweep:
+            self._next_sweep = now + _SWEEP_EVERY
+            self._to_sweep = list(self._keys)
+        for key in self._to_sweep[-_SWEPT_AT_ONCE:]:
+            state = self._keys.get(key)
+            if state is None:
+                continue
+            if state.is_idle(now):
+                del self._keys[key]
+            elif state.someone_waits():
+                state.wake_heads()  # if their loops still run
+        del self._to_sweep[-_SWEPT_AT_ONCE:]
 
 
 def _left(waiter: _Waiter, now: float) -> float | None:

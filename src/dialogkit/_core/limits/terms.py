@@ -9,13 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.support.checks import is_count, is_duration, is_positive
 
 Key: TypeAlias = tuple[str, ...]
-"""What a platform counts by: its name, the credential (as a name that does not tell it), and the location if any."""
+"""What a platform counts by: its name, the credential (as a name that does not tell it), and the account that the
+credential is for, if it is for one."""
+
+LONGEST_PAUSE: Final = 900.0
+"""Seconds for which a platform's word is taken that nothing must be sent; then one call probes. What a stranger has
+written must not put a client out of order for longer."""
+LONGEST_WINDOW: Final = 86_400.0
+"""Seconds; no platform counts by more than a day, and the end of a day that is spent is believed for as long."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,9 @@ class Allowance:
     remaining: int
     resets_in: float | None = None
     """Seconds until all of them are there again, when the platform says so."""
+    begins_anew: bool = False
+    """Whether what was counted until then counts no more afterwards, as with a day that ends at the platform's
+    midnight."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +111,8 @@ class Permit(Protocol):
 
         Args:
             allowances: What the answer tells of the limits; nothing when no answer came.
-            retry_after: Seconds that the platform asked to wait, when it refused the request for its rate.
+            retry_after: Seconds that the platform asked to wait, when it refused the request for its rate. What is
+                longer than 15 minutes is cut to that, and then one call goes first, alone.
         """
         ...
 

@@ -17,6 +17,7 @@ else:
     pydantic_core = LazyModule("pydantic_core")
 
 _VERSION = 1
+_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
 _TEXT = re.compile(r"[A-Za-z0-9_-]{1,4096}")
 
 
@@ -27,8 +28,13 @@ def encode_cursor(operation_id: str, position: Position) -> str:
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
-def decode_cursor(operation_id: str, text: str) -> Position:
+def decode_cursor(operation_id: str, text: str, *, function: str = "") -> Position:
     """Return the position that a cursor of this operation stands for.
+
+    Args:
+        operation_id: The operation that is being paged through.
+        text: What a user has kept.
+        function: The name of its function, which is what cursors of version 0.1 name.
 
     Raises:
         InvalidArgumentError: The text is no cursor, or one of another operation.
@@ -39,8 +45,8 @@ def decode_cursor(operation_id: str, text: str) -> Position:
         raise _refused(operation_id, "is not the text of a cursor") from None
     if version != _VERSION:
         raise _refused(operation_id, "was made by another version of dialogkit")
-    if not isinstance(owner, str) or owner != operation_id:
-        name = f"`{owner}`" if isinstance(owner, str) and owner.isidentifier() else "something else"
+    if not isinstance(owner, str) or owner not in {operation_id, function}:
+        name = f"`{owner}`" if isinstance(owner, str) and _NAME.fullmatch(owner) else "something else"
         raise _refused(operation_id, f"belongs to {name}")
     if not _is_arguments(arguments) or not _is_count(seen) or not (total is None or _is_count(total)):
         raise _refused(operation_id, "is damaged")

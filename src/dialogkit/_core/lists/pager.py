@@ -3,18 +3,26 @@
     page = await namespace.search(limit=20)               # the first page
     async for row in namespace.search(): ...              # every row, fetched page by page
     async for page in namespace.search().pages(): ...     # every page
+    rows = await namespace.search().collect(100)          # a list of at most 100 rows; `first()` is one, or None
     namespace.search(resume=page.cursor)                  # goes on after that page, with the same filters
 
 A cursor carries the position and nothing else: pass the filters and the order with it again.
+
+Theory of operation. A pager makes one `Turn` of each page and asks the list's style where the next one begins. What
+the style cannot know is kept here: how many rows came (`Position.seen`, which a cursor carries on), the most rows that
+any page announced, and, along one walk, a `_Trail`: the longest page so far, and two pages that show a standstill. A
+list ends where its style says so. When that is before the total that its last page announces, the log says it, for
+nobody would miss the rows otherwise.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Generator,
+    Coroutine,
     Hashable,
     Iterable,
     Iterator,
@@ -23,9 +31,10 @@ from collections.abc import (
 )
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, cast, overload
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, cast, overload
 
-from dialogkit._core.call import Position
+from dialogkit._core.call import Position, name_of
 from dialogkit._core.errors import InvalidArgumentError, PaginationError
 from dialogkit._core.lists.cursors import decode_cursor, encode_cursor
 from dialogkit._core.lists.styles import (
@@ -40,6 +49,7 @@ from dialogkit._core.lists.styles import (
     Turn,
 )
 from dialogkit._core.response import ResponseInfo
+from dialogkit._core.support.awaiting import AwaitedOnce, refuses
 from dialogkit._core.support.methods import Method, derive
 
 __all__ = [
@@ -57,6 +67,8 @@ __all__ = [
     "paginated",
 ]
 
+logger = logging.getLogger("dialogkit")
+
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
@@ -64,7 +76,12 @@ T = TypeVar("T")
 _PLAIN: Final = (str, int)
 _NOTE = (
     "Await the result for one page, or iterate over it with `async for` for every row of every page, fetched as they\n"
-    "are needed; `.pages()` iterates over the pages. A list whose pages do not advance ends in `PaginationError`."
+    "are needed; `.pages()` iterates over the pages, `.collect()` makes a list of rows, `.first()` gives one. A list\n"
+    "whose pages do not advance ends in `PaginationError`; one that ends before its announced total warns in the log."
+)
+_WALK: Final = (
+    "a list is fetched while it is walked: `async for row in ...` gives every row, `await ...` its first page, which "
+    "is a sequence, and `await ....collect()` a list"
 )
 
 
@@ -74,7 +91,7 @@ def paginated(
     """Make a method that walks a list of a generated function that fetches one page.
 
     Args:
-        fn: The generated function; it takes `resume`, and its name is its operation's id.
+        fn: The generated function; it takes `resume`.
         items: Finds the rows in a result.
         style: How the list goes on.
     """
@@ -145,17 +162,20 @@ class Page(Sequence[T]):
     def __getitem__(self, index: int | slice, /) -> T | list[T]:
         return self.items[index]
 
+    if not TYPE_CHECKING:  # a type checker refuses it by itself
+        __aiter__ = refuses("a page is a sequence: `for row in page`; `async for` walks the whole list, without await")
+
     def __repr__(self) -> str:
         total = "" if self.total is None else f" of {self.total}"
         more = ", more follow" if self.has_next else ""
         return f"<Page of {self._pager.operation}: {len(self.items)}{total} items{more}>"
 
 
-class Pager(Generic[T]):
-    """A list that is about to be fetched: await it for its first page, or iterate over all of its rows.
+class Pager(AwaitedOnce[Page[T]]):
+    """A list that is about to be fetched: await it (once) for its first page, or iterate over all of its rows.
 
     Nothing is sent before it is awaited or iterated over, and nothing is fetched ahead. Leaving a loop early leaves
-    nothing open.
+    nothing open. It is a coroutine for asyncio: `asyncio.create_task(...)` takes it as it is.
     """
 
     __slots__ = ("_arguments", "_fn", "_items", "_keywords", "_style", "operation")
@@ -168,15 +188,13 @@ class Pager(Generic[T]):
         items: Callable[[Any], Sequence[T] | None],
         style: PageStyle,
     ) -> None:
+        super().__init__()
         self._fn = fn
         self._arguments = arguments
         self._keywords = keywords
         self._items = items
         self._style = style
-        self.operation: str = fn.__name__
-
-    def __await__(self) -> Generator[Any, Any, Page[T]]:
-        return self._first().__await__()
+        self.operation: str = name_of(fn)
 
     def __aiter__(self) -> AsyncIterator[T]:
         return _Rows(self.pages())
@@ -185,14 +203,55 @@ class Pager(Generic[T]):
         """Iterate over the pages, each fetched when it is asked for."""
         return _Pages(self)
 
+    async def first(self) -> T | None:
+        """Fetch pages until one has a row, and return that; `None` if there is none."""
+        async for row in self:
+            return row
+        return None
+
+    async def collect(self, max_items: int | None = None) -> list[T]:
+        """Fetch pages until there are enough rows, and return those.
+
+        Args:
+            max_items: The most rows to return; all of them unless given.
+
+        Raises:
+            InvalidArgumentError: `max_items` is negative or no number.
+        """
+        if max_items is not None and (type(max_items) is not int or max_items < 0):
+            raise InvalidArgumentError(
+                f"{self.operation}: `max_items` should be a number of rows, or None for all of them. Nothing was sent.",
+                operation=self.operation,
+                argument="max_items",
+            )
+        rows: list[T] = []
+        if max_items == 0:
+            return rows
+        async for page in self.pages():
+            rows += page if max_items is None else islice(page, max_items - len(rows))
+            if len(rows) == max_items:
+                break
+        return rows
+
+    if not TYPE_CHECKING:  # a type checker refuses these uses by itself
+        __iter__ = refuses(_WALK)
+        __enter__ = __exit__ = __aenter__ = __aexit__ = refuses(f"there is nothing to close in a list: {_WALK}")
+
     def __repr__(self) -> str:
         return f"<Pager of {self.operation}>"
 
-    async def _first(self) -> Page[T]:
+    def _begin(self) -> Coroutine[Any, Any, Page[T]]:
+        return self.first_page()
+
+    def _again(self) -> str:
+        return "keep the page that it gave, ask that for its `next_page()`, or call the method again"
+
+    async def first_page(self) -> Page[T]:
+        """Fetch the first page, each time that it is called; used by iterators."""
         resume = self._keywords.get("resume")
         if resume is None:
             return await self._fetch(None, None)
-        position = decode_cursor(self.operation, resume)
+        position = decode_cursor(self.operation, resume, function=self._fn.__name__)
         if not self._style.arguments.issuperset(position.arguments):
             # A cursor may come back from a browser: it must not be able to change a filter or a location.
             raise InvalidArgumentError(
@@ -224,18 +283,34 @@ class Pager(Generic[T]):
         rows = _Identities(items)
         seen = self._style.before(sent) if position is None else position.seen
         seen += len(items) if trail is None else trail.rows.lacks(rows)
-        total = self._style.count(result)
+        total = self._style.count(result, sent)
         announced = _most(total, None if position is None else position.total)
-        arguments = self._style.advance(Turn(sent, result, items, seen, announced))
+        longest = max(len(items), 0 if trail is None else trail.longest)
+        arguments = self._style.advance(Turn(sent, result, items, seen, announced, longest))
+        if arguments is None:
+            self._tell_of_an_early_end(seen, announced if total is None else total)
         after = None if arguments is None else Position(_given(arguments), seen, announced)
         here = _given({name: sent.get(name) for name in self._style.arguments})
         if trail is None:
-            trail = _Trail(here, rows, here, rows)
+            trail = _Trail(here, rows, here, rows, longest)
         elif after is not None and trail.knows(rows):
             raise self._stuck("brings only rows that came before")
         else:
-            trail = trail.extended(here, rows)
+            trail = trail.extended(here, rows, longest)
         return Page(self, result, items, total=total, after=after, trail=trail)
+
+    def _tell_of_an_early_end(self, seen: int, total: int | None) -> None:
+        """Say in the log that fewer rows came than were announced, unless the list was begun who knows where."""
+        keywords = self._keywords
+        begun_elsewhere = keywords.get("resume") is None and any(map(keywords.get, self._style.arguments))
+        if total is None or seen >= total or (begun_elsewhere and not self._style.before(keywords)):
+            return
+        logger.warning(
+            "%s: the list ended after %d rows, although the platform announced %d. What came is all that it gave.",
+            self.operation,
+            seen,
+            total,
+        )
 
     def _stuck(self, why: str) -> PaginationError:
         return PaginationError(
@@ -247,7 +322,7 @@ class Pager(Generic[T]):
 
 @dataclass(frozen=True)
 class _Trail:
-    """What is remembered of the way so far: two pages, however many there were.
+    """What is remembered of the way so far: how long its longest page was, and two pages, however many there were.
 
     The last page shows a standstill. The other one is left behind at pages 1, 2, 4, 8, ... (Brent's algorithm), so
     that a circle of any length comes upon it.
@@ -257,6 +332,7 @@ class _Trail:
     rows: _Identities
     marked_here: Mapping[str, Any]
     marked_rows: _Identities
+    longest: int
     steps: int = 0
     lap: int = 1
 
@@ -268,11 +344,11 @@ class _Trail:
         """Say whether all of these rows were on one of the two pages."""
         return self.rows.all >= rows.all or self.marked_rows.all >= rows.all
 
-    def extended(self, here: Mapping[str, Any], rows: _Identities) -> _Trail:
+    def extended(self, here: Mapping[str, Any], rows: _Identities, longest: int) -> _Trail:
         """Return the way with one more page."""
         if self.steps + 1 == self.lap:
-            return _Trail(here, rows, here, rows, 0, self.lap * 2)
-        return _Trail(here, rows, self.marked_here, self.marked_rows, self.steps + 1, self.lap)
+            return _Trail(here, rows, here, rows, longest, 0, self.lap * 2)
+        return _Trail(here, rows, self.marked_here, self.marked_rows, longest, self.steps + 1, self.lap)
 
 
 class _Identities:
@@ -310,13 +386,16 @@ class _Pages(AsyncIterator[Page[T]]):
     async def __anext__(self) -> Page[T]:
         if self._ended:
             raise StopAsyncIteration
-        page = await self._pager if self._page is None else await self._page.next_page()
+        page = await (self._pager.first_page() if self._page is None else self._page.next_page())
         if page is None:
             self._ended = True
             self._page = None
             raise StopAsyncIteration
         self._page = page
         return page
+
+    if not TYPE_CHECKING:
+        __iter__ = refuses("pages are fetched while a list is walked: `async for page in ....pages()`")
 
 
 class _Rows(AsyncIterator[T]):

@@ -1,8 +1,12 @@
 """The ways in which platforms cut a list into pages: one small frozen object each.
 
 A style says which arguments fetch the next page, or that there is none. Names are Python names, as the generated
-function and its models have them. A total that a platform announces is believed before a short page is: a platform
-that gives fewer rows than it was asked for ends no list whose total says otherwise.
+function and its models have them.
+
+Where a list ends. An empty page is the end. As long as a platform announces a total, the list goes on until so many
+rows came, however short its pages are. Without one, a page ends the list that is shorter than what the platform gives
+when it has more: than its documented default, or the longest page so far. It does not end because a page is shorter
+than what was *asked* for, since platforms cap pages and do not always say so.
 """
 
 from __future__ import annotations
@@ -35,6 +39,8 @@ class Turn:
     """Rows before and on this page; rows that came twice count once."""
     total: int | None
     """The most rows that any page so far has announced."""
+    longest: int = 0
+    """Rows of the longest page so far, this one included."""
 
 
 class PageStyle(Protocol):
@@ -45,8 +51,8 @@ class PageStyle(Protocol):
         """The arguments that a cursor may set."""
         ...
 
-    def count(self, result: Any) -> int | None:
-        """Return how many rows the whole list has, if the platform says so."""
+    def count(self, result: Any, sent: Mapping[str, Any]) -> int | None:
+        """Return how many rows the whole list has, if the platform says so to a call with these arguments."""
         ...
 
     def before(self, sent: Mapping[str, Any]) -> int:
@@ -66,8 +72,13 @@ class _Counted:
     total: str | None = None
     """The attribute of the result that holds the number of rows of the whole list."""
 
-    def count(self, result: Any) -> int | None:
-        """Return how many rows the whole list has, if the platform says so."""
+    ignores: tuple[str, ...] = ()
+    """Arguments that filter the rows and not the total, which says nothing about the list when one of them is given."""
+
+    def count(self, result: Any, sent: Mapping[str, Any]) -> int | None:
+        """Return how many rows the whole list has, if the platform says so to a call with these arguments."""
+        if any(sent.get(name) is not None for name in self.ignores):
+            return None
         value = None if self.total is None else _whole(read(result, self.total))
         return value if value is not None and value >= 0 else None
 
@@ -118,8 +129,8 @@ class Offset(_Counted):
         return max(_whole(sent.get(self.offset)) or 0, 0)
 
     def advance(self, turn: Turn) -> Mapping[str, Any] | None:
-        """Skip this page too, until the total is reached, or a page is short where there is no total."""
-        if _exhausted(turn, _whole(turn.sent.get(self.limit)) or self.default):
+        """Skip this page too, unless the list is exhausted."""
+        if _exhausted(turn, self.limit, self.default):
             return None
         following = self.before(turn.sent) + len(turn.items)
         return {self.offset: str(following) if self.as_text else following}
@@ -127,7 +138,7 @@ class Offset(_Counted):
 
 @dataclass(frozen=True, kw_only=True)
 class PageNumber(_Counted):
-    """A page number, counted from 1, and a page size, which the result may repeat under the same name."""
+    """A page number, counted from 1, and a page size."""
 
     page: str = "page"
     size: str = "page_size"
@@ -145,17 +156,17 @@ class PageNumber(_Counted):
         return max(page - 1, 0) * (_whole(sent.get(self.size)) or self.default or 0)
 
     def advance(self, turn: Turn) -> Mapping[str, Any] | None:
-        """Turn the page, until the total is reached, or a page is short where there is no total."""
-        asked = turn.sent.get(self.size)
-        if _exhausted(turn, _whole(read(turn.result, self.size)) or _whole(asked) or self.default):
+        """Turn the page, unless the list is exhausted."""
+        if _exhausted(turn, self.size, self.default):
             return None
+        asked = turn.sent.get(self.size)
         position = {self.page: (_whole(turn.sent.get(self.page)) or 1) + 1}
         return position if asked is None else {**position, self.size: asked}
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartAfter(_Cursor):
-    """The id of the last row. The total, if there is one, may count rows that a filter leaves out."""
+    """The id of the last row."""
 
     cursor: str = "start_after"
     key: str = "id"
@@ -165,18 +176,22 @@ class StartAfter(_Cursor):
     """Rows per page when the caller names no limit, if documented."""
 
     def advance(self, turn: Turn) -> Mapping[str, Any] | None:
-        """Go on after the last row, until a page is empty or shorter than asked for, or the total is reached."""
-        limit = _whole(turn.sent.get(self.limit)) or self.default
-        if _exhausted(turn, limit) or (limit is not None and len(turn.items) < limit):
+        """Go on after the last row, unless the list is exhausted."""
+        if _exhausted(turn, self.limit, self.default):
             return None
         return {self.cursor: read(turn.items[-1], self.key)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SortValue(_Cursor):
-    """The value, in milliseconds, of the date by which the rows are sorted, taken from the last row."""
+    """What the platform sorted the last row by: the row says it itself, or it is a date, in milliseconds, of the row.
+
+    Only the row's own cursor can page by what is no date, and tells rows apart whose dates are the same.
+    """
 
     cursor: str = "start_after_date"
+    key: str = "sort"
+    """The attribute of a row that holds its cursor, a list of values."""
     sort_by: str = "sort_by"
     """The argument that names the date."""
     field: str = "last_message_date"
@@ -186,11 +201,14 @@ class SortValue(_Cursor):
     """Rows per page when the caller names no limit, if documented."""
 
     def advance(self, turn: Turn) -> Mapping[str, Any] | None:
-        """Go on after the last row, until the total is reached, or a page is short where there is no total."""
-        if _exhausted(turn, _whole(turn.sent.get(self.limit)) or self.default):
+        """Go on after the last row, unless the list is exhausted."""
+        if _exhausted(turn, self.limit, self.default):
             return None
+        last = turn.items[-1]
+        if _is_cursor(own := read(last, self.key)):
+            return {self.cursor: own}
         name = str(turn.sent.get(self.sort_by) or self.field)
-        return {self.cursor: _milliseconds(read(turn.items[-1], name))}
+        return {self.cursor: _milliseconds(read(last, name))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,12 +258,28 @@ def _camel(name: str) -> str:
     return alias_generators.to_camel(name)
 
 
-def _exhausted(turn: Turn, limit: int | None) -> bool:
+def _exhausted(turn: Turn, limit: str, default: int | None) -> bool:
+    """Say whether a list is at its end after this page; the module's docstring says why.
+
+    Args:
+        turn: The page.
+        limit: The argument that says how many rows a page should have.
+        default: How many it has when the caller does not say, if documented: so many the platform gives at least.
+    """
     if not turn.items:
         return True
     if turn.total is not None:
         return turn.seen >= turn.total
-    return limit is not None and len(turn.items) < limit
+    asked = _whole(turn.sent.get(limit))
+    certain = 0 if default is None else min(default, asked or default)
+    return len(turn.items) < max(certain, turn.longest)
+
+
+def _is_cursor(value: object) -> bool:
+    """Say whether a row's own cursor can be sent as it is; a null in it cannot be written in a query."""
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(each, str | int | float) for each in cast("list[object]", value))
 
 
 def _whole(value: Any) -> int | None:

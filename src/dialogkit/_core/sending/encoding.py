@@ -67,7 +67,7 @@ class BodyStream:
 class Encoded:
     """A request without its credential, ready to be made anew for each attempt."""
 
-    __slots__ = ("_content", "_headers", "_origin", "_target", "account", "advice", "operation")
+    __slots__ = ("_content", "_headers", "_origin", "_target", "account", "advice", "elsewhere", "operation")
 
     def __init__(
         self,
@@ -80,6 +80,8 @@ class Encoded:
         self.operation = operation
         self.account = account
         self.advice: str | None = None
+        self.elsewhere = not operation.path.startswith("/")
+        """Whether it goes to a complete URL, and not below the client's own."""
         self._origin, self._target = where
         self._headers = headers
         self._content = content
@@ -94,7 +96,9 @@ class Encoded:
         headers = self._headers.copy()
         for name, value in credential.items():
             headers[name.lower()] = value
-        return Request(self.operation.method, self._origin, self._target, headers, self._content)
+        return Request(
+            self.operation.method, self._origin, self._target, headers, self._content, elsewhere=self.elsewhere
+        )
 
     def __repr__(self) -> str:
         return f"<Encoded {self.operation.id}>"
@@ -215,7 +219,7 @@ def _query(call: Call[Any], filled: Mapping[str, Any]) -> str:
     operation = call.operation
     given = {name: value for name, value in call.query.items() if value is not None and value is not OMIT}
     if call.resume is not None:
-        given |= _position(operation.id, call.resume).arguments
+        given |= _position(operation, call.resume).arguments
     given |= filled
     if not given:
         adapter = operation.query_adapter  # a required argument may be missing
@@ -225,8 +229,10 @@ def _query(call: Call[Any], filled: Mapping[str, Any]) -> str:
     return _written(operation, operation.query_adapter, given)
 
 
-def _position(operation: str, resume: str | Position) -> Position:
-    return resume if isinstance(resume, Position) else decode_cursor(operation, resume)
+def _position(operation: Operation[Any], resume: str | Position) -> Position:
+    if isinstance(resume, Position):
+        return resume
+    return decode_cursor(operation.id, resume, function=operation.function)
 
 
 def _written(operation: Operation[Any], adapter: TypeAdapter[Any], given: Mapping[str, Any]) -> str:

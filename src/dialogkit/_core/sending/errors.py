@@ -26,7 +26,8 @@ from dialogkit._core.errors import (
 )
 from dialogkit._core.http.failure import TransportFailure
 from dialogkit._core.http.transport import Answer
-from dialogkit._core.support.dates import http_date, now_by
+from dialogkit._core.limits.headers import seconds_of
+from dialogkit._core.limits.terms import LONGEST_WINDOW
 from dialogkit._core.support.json import charset_of, json_of, text_of
 
 _UNCLEAR: Final = " It may have taken effect: find out before you call again."
@@ -64,6 +65,8 @@ class Refusal:
     """Whether doing it twice is no worse than doing it once."""
     advice: str | None = None
     """What to do about a refusal, in place of what its status suggests."""
+    retry_after: float | None = None
+    """Seconds that the platform asks to wait, in other headers than `Retry-After`, too."""
 
 
 def status_error(
@@ -91,8 +94,13 @@ def status_error(
         body=body,
         headers=headers,
         attempts=refusal.attempts,
-        retry_after=retry_after_of(answer.headers),
+        retry_after=_asked(refusal, answer),
     )
+
+
+def _asked(refusal: Refusal, answer: Answer) -> float | None:
+    seconds = retry_after_of(answer.headers) if refusal.retry_after is None else refusal.retry_after
+    return None if seconds is None or seconds > LONGEST_WINDOW else seconds
 
 
 def request_id_of(answer: Answer, content: bytes = b"") -> str | None:
@@ -108,11 +116,8 @@ def request_id_of(answer: Answer, content: bytes = b"") -> str | None:
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:
     """Return the seconds in a `Retry-After` header, given as a number or a date; `None` if it makes no sense."""
-    text = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{0,15})?", text):
-        return float(text)
-    until = http_date(text)
-    return None if until is None else max((until - now_by(headers.get("date"))).total_seconds(), 0.0)
+    value = headers.get("retry-after")
+    return None if value is None else seconds_of(value, headers.get("date"))
 
 
 def _parsed(content: bytes, answer: Answer) -> Any:
@@ -216,7 +221,7 @@ def _advice(refusal: Refusal, answer: Answer) -> str:
         later = "It is a fault of the platform: try again later"
         return later if refusal.repeatable else f"{later}, after a look whether this attempt has had an effect"
     advice = _ADVICE.get(status, "Correct the request")
-    wait = retry_after_of(answer.headers) if status == 429 else None
+    wait = _asked(refusal, answer) if status == 429 else None
     return advice if wait is None else f"Wait {math.ceil(wait)} s, then go on more slowly"
 
 

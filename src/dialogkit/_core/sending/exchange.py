@@ -47,7 +47,6 @@ from dialogkit._core.sending.errors import (
     Refusal,
     no_answer_error,
     request_id_of,
-    retry_after_of,
     status_error,
     too_late_error,
     wait_error,
@@ -205,7 +204,7 @@ class Exchange:
                 facts = self._facts(self._attempts + 1)
                 await self._settings.watch.held_back(**facts, reason="waited", seconds=waited)
             answer = await self._transmitted(request)
-            told = self._settings.platform.rate_limit_headers.read(answer.fields)
+            told = self._settings.platform.rate_limit_headers.read(answer.fields, self._settings.doubts)
             pause = self._pause_for_others(answer)
             return answer
         finally:
@@ -213,7 +212,7 @@ class Exchange:
 
     async def _permit(self, limiter: RateLimiter, limits: tuple[RateLimit, ...]) -> Permit:
         # Without a credential nobody can tell for whom a request is.
-        named = (self._settings.auth.identity, self._encoded.account or "")
+        named = (self._settings.auth.identity, self._sent_as() or "")
         key = (self._settings.platform.name, *(named if self._operation.authenticated else ("", "")))
         left = None if self.deadline is None else max(self._started + self.deadline - self._clock(), 0.0)
         try:
@@ -221,6 +220,11 @@ class Exchange:
         except RateLimitWaitError as exc:
             refused = exc
         raise wait_error(self._operation, refused)
+
+    def _sent_as(self) -> str | None:
+        """Return the account that a call is counted by: whose credential it has, else the one that it is about."""
+        chooses = self._settings.chooses_account
+        return self._encoded.account if chooses is None else chooses(self._asking())
 
     async def _transmitted(self, request: Request) -> Answer:
         """Send, and return the answer as it begins."""
@@ -289,12 +293,12 @@ class Exchange:
         except TransportFailure as failure:
             if self._watched is not None:
                 self._watched.failed(f"the error's body broke off: {failure.reason}", timed_out=failure.timed_out)
-        error = status_error(self._refusal(), answer, content, secrets=secrets_of(request))
+        error = status_error(self._refusal(answer), answer, content, secrets=secrets_of(request))
         pause = error.retry_after
         if error.status == 429:
             facts = self._facts(self._attempts)
             await self._settings.watch.held_back(**facts, reason="refused", seconds=error.retry_after)
-            pause = self._asked_pause(answer)
+            pause = self._pause(error.retry_after)
         better = error.status == 401 and await self._has_better_credential(request)
         statuses, safety = self._settings.platform.statuses, self._operation.retry
         return FailedAttempt(
@@ -305,7 +309,7 @@ class Exchange:
             better_credential=better,
         )
 
-    def _refusal(self) -> Refusal:
+    def _refusal(self, answer: Answer) -> Refusal:
         operation = self._operation
         return Refusal(
             operation=operation.id,
@@ -315,6 +319,7 @@ class Exchange:
             attempts=self._attempts,
             repeatable=operation.retry != "never-after-sent",
             advice=self._encoded.advice,
+            retry_after=self._asked(answer),
         )
 
     async def _has_better_credential(self, request: Request) -> bool:
@@ -354,15 +359,15 @@ class Exchange:
 
     def _pause_for_others(self, answer: Answer) -> float | None:
         """Return seconds that everyone should wait, when the platform refused the request for its rate."""
-        pause = self._asked_pause(answer) if answer.status == 429 else None
+        pause = self._pause(self._asked(answer)) if answer.status == 429 else None
         return None if pause is None or self._settings.is_its_own_refusal(self._operation, pause) else pause
 
-    def _asked_pause(self, answer: Answer) -> float:
+    def _asked(self, answer: Answer) -> float | None:
         """Return seconds that the platform asks to wait, in one header or another."""
-        asked = retry_after_of(answer.headers)
-        if asked is None:
-            told = self._settings.platform.rate_limit_headers.read(answer.fields)
-            asked = max((each.resets_in for each in told if each.resets_in and not each.remaining), default=None)
+        reader, doubts = self._settings.platform.rate_limit_headers, self._settings.doubts
+        return (reader.pause if answer.status == 429 else reader.retry_after)(answer.fields, doubts)
+
+    def _pause(self, asked: float | None) -> float:
         return self._settings.retry.default_retry_after if asked is None else asked
 
     # What others are told.

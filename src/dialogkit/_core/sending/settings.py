@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from dialogkit._core.auth.bearer import Auth
+from dialogkit._core.auth.bearer import AccountAuth, Auth, AuthContext
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.events import DriftHandler
 from dialogkit._core.http.urls import check_base_url
+from dialogkit._core.limits.headers import Doubts
 from dialogkit._core.limits.terms import RateLimit, RateLimiter
 from dialogkit._core.observing.deprecation import Deprecations
 from dialogkit._core.observing.watch import Watch
@@ -31,6 +32,8 @@ class Settings:
     auth: Auth = field(repr=False)
     limiter: RateLimiter | None
     """`None` lets every request through."""
+    chooses_account: Callable[[AuthContext], str] | None = field(init=False, repr=False)
+    """Says with whose credential a call is sent, if `auth` has several."""
     limits: tuple[RateLimit, ...]
     """What requests with a credential are counted by."""
     operation_limits: Mapping[str, tuple[RateLimit, ...]] = field(
@@ -46,6 +49,8 @@ class Settings:
     """Shared, too."""
     said: set[tuple[str, str, str]] = field(default_factory=set[tuple[str, str, str]], repr=False)
     """What has been said about arguments, and is not said again; shared, too."""
+    doubts: Doubts = field(default_factory=Doubts, repr=False)
+    """Shared, too."""
     timeout: float = DEFAULT_TIMEOUT
     deadline: float | None = None
     strict: bool = False
@@ -55,12 +60,14 @@ class Settings:
         for name, value in (("timeout", self.timeout), ("deadline", self.deadline)):
             if not (value is None and name == "deadline") and not is_positive(value):
                 raise ConfigurationError(f"{name} must be a positive number of seconds, not {value!r}")
+        chooses = self.auth.account if isinstance(self.auth, AccountAuth) else None
+        object.__setattr__(self, "chooses_account", chooses)
         check_base_url(self.base_url, allow_insecure=self.allow_insecure)
 
     def limits_of(self, operation: Operation[Any]) -> tuple[RateLimit, ...]:
         """Return what the requests of `operation` are counted by: nothing, if it has neither credential nor limits."""
         general = self.limits if operation.authenticated else ()
-        own = self.operation_limits.get(operation.id)
+        own = self.operation_limits.get(operation.function)
         return general if own is None else (*general, *own)
 
     def is_its_own_refusal(self, operation: Operation[Any], pause: float) -> bool:
@@ -70,6 +77,6 @@ class Settings:
         """
         return (
             operation.authenticated
-            and operation.id in self.operation_limits
+            and operation.function in self.operation_limits
             and pause > max((limit.per for limit in self.limits), default=0.0)
         )

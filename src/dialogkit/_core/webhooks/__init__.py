@@ -2,8 +2,8 @@
 
 It may know `codec` and what lies below; it sends nothing, and knows no web framework.
 
-Others use: `Claim`, `DedupeStore`, `DEFAULT_MAX_BODY`, `DEFAULT_TOLERANCE`, `Ed25519Scheme`, `handled_once`,
-    `HmacScheme`, `Keys`, `MemoryDedupeStore`, `RedisDedupeStore`, `RsaScheme`, `sealed`, `Secrets`,
+Others use: `Accounts`, `Claim`, `DedupeStore`, `DEFAULT_MAX_BODY`, `DEFAULT_TOLERANCE`, `Ed25519Scheme`,
+    `handled_once`, `HmacScheme`, `Keys`, `MemoryDedupeStore`, `RedisDedupeStore`, `RsaScheme`, `sealed`, `Secrets`,
     `SecretVerifierOptions`, `SecretWebhooks`, `SignatureScheme`, `WebhookDelivery`, `WebhookEvent`, `WebhookFormat`,
-    `WebhookHeaders`, `WebhookVerifier`.
+    `WebhookHeaders`, `WebhookProof`, `WebhookVerifier`.
 """

@@ -29,8 +29,8 @@ class SecretVerifierOptions(TypedDict, total=False):
     secret_header: str | Sequence[str]
     """The headers that may carry the signature; the platform's own unless given."""
     tolerance: float | None
-    """Seconds by which a delivery's `timestamp` may differ from the present, either way; `TOLERANCE` unless given,
-    `None` does not look at it. A delivery without a timestamp is accepted."""
+    """How many seconds old a delivery may be by its `timestamp`, and at most 300 from the future; `TOLERANCE` unless
+    given, `None` does not look at it. A delivery without a timestamp is accepted."""
     max_body: int
     """The most bytes that a body may have; 1,048,576 unless given."""
     on_drift: DriftHandler | None
@@ -51,7 +51,7 @@ class SecretWebhooks(Generic[EventT_co]):
     Args:
         format: What deliveries look like.
         header: The header that carries the signature, unless the user names another.
-        tolerance: Seconds by which a timestamp may differ from the present, unless the user says otherwise.
+        tolerance: How many seconds old a delivery may be, unless the user says otherwise.
     """
 
     def __init__(

@@ -12,7 +12,8 @@ import anyio
 
 from dialogkit._core.errors import ConfigurationError, DialogkitError
 from dialogkit._core.support.checks import is_positive
-from dialogkit._core.webhooks.dedupe import DEFAULT_LEASE, DEFAULT_TTL, Claim, check_times
+from dialogkit._core.support.redis import RedisAccess, RedisClient, RedisOutage
+from dialogkit._core.webhooks.dedupe import DEFAULT_LEASE, DEFAULT_TTL, Claim, OpenClaims, check_times
 
 T = TypeVar("T")
 
@@ -23,10 +24,9 @@ _ATTEMPTS: Final = 3
 _MOST_AT_ONCE: Final = 32
 """Commands at once: a client's pool refuses more than its 100 connections, which a burst of deliveries would need."""
 _MOST_CLAIMS: Final = 10_000
-"""Claims that nobody confirms or gives back end with their lease, and need not be remembered for ever."""
 
 
-class RedisCommands(Protocol):
+class RedisCommands(RedisClient, Protocol):
     """What is needed of `redis.asyncio.Redis`; `redis.asyncio.RedisCluster` has it, too."""
 
     def set(self, name: str, value: bytes, *, px: int | None = None, nx: bool = False) -> Awaitable[Any]:
@@ -37,20 +37,18 @@ class RedisCommands(Protocol):
         """Return the value of a key."""
         ...
 
-    def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
-        """Run a Lua script."""
-        ...
-
 
 class RedisDedupeStore:
     """Remembers deliveries for all processes that share a Redis. Needs the extra `redis`, and asyncio.
+
+    It belongs to the event loop that first uses it, as its Redis client does.
 
     A new delivery takes two calls to Redis, a repeated one two. While Redis does not answer, claims fail, so that the
     platform delivers again.
 
     Args:
         redis: A `redis.asyncio.Redis` or `RedisCluster`. It stays yours to close.
-        ttl: Seconds for which a handled delivery is remembered; more than the 24 hours for which platforms repeat.
+        ttl: Seconds for which a handled delivery is remembered; more than the three days for which platforms repeat.
         lease: Seconds after which a claim that was neither confirmed nor released is free again, as when its process
             has died; more than any handler takes.
         prefix: What the names of all Redis keys begin with.
@@ -72,23 +70,26 @@ class RedisDedupeStore:
         check_times(ttl, lease)
         if not is_positive(timeout):
             raise ConfigurationError(f"timeout must be a positive number of seconds, not {timeout!r}")
-        if not all(callable(getattr(redis, name, None)) for name in ("set", "get", "eval")):
+        if not all(callable(getattr(redis, name, None)) for name in ("set", "get")):
             raise ConfigurationError(f"redis takes a redis.asyncio.Redis, not {type(redis).__name__}")
         self._redis = redis
-        self._failures = _redis_error()
+        self._access = RedisAccess("RedisDedupeStore")
+        self._free = self._access.script(redis, _RELEASE)
         self._ttl = math.ceil(ttl * 1_000)
         self._lease = math.ceil(lease * 1_000)
         self._prefix = prefix
         self._timeout = timeout
         self._line = anyio.Semaphore(_MOST_AT_ONCE)
-        self._claims: dict[str, bytes] = {}
+        self._claims = OpenClaims[bytes](_MOST_CLAIMS)
 
     async def claim(self, key: str) -> Claim:
         """Take a delivery for the time of the lease, if nobody has it and it was not handled.
 
         Raises:
             DialogkitError: Redis does not answer.
+            ConfigurationError: This is not the event loop that the store belongs to.
         """
+        self._access.own_loop()
         mine = secrets.token_hex(16).encode()
         for _ in range(_ATTEMPTS):
             value: object = mine
@@ -98,7 +99,7 @@ class RedisDedupeStore:
                 value = await self._ask(partial(self._redis.get, self._prefix + key))
             # What is refused may be mine all the same: redis repeats a command whose answer was lost.
             if value in (mine, mine.decode()):
-                self._remember(key, mine)
+                self._claims.begin(key, mine)
                 return Claim.NEW
             if value is not None:
                 return Claim.DONE if value in (_DONE, _DONE.decode()) else Claim.RUNNING
@@ -110,7 +111,8 @@ class RedisDedupeStore:
         Raises:
             DialogkitError: Redis does not answer.
         """
-        self._claims.pop(key, None)
+        self._access.own_loop()
+        self._claims.end(key)
         await self._ask(partial(self._redis.set, self._prefix + key, _DONE, px=self._ttl))
 
     async def release(self, key: str) -> None:
@@ -119,17 +121,13 @@ class RedisDedupeStore:
         Raises:
             DialogkitError: Redis does not answer.
         """
-        mine = self._claims.pop(key, None)
+        self._access.own_loop()
+        mine = self._claims.end(key)
         if mine is not None:
-            await self._ask(partial(self._redis.eval, _RELEASE, 1, self._prefix + key, mine))
+            await self._ask(partial(self._free, keys=[self._prefix + key], args=[mine.decode()]))
 
     def __repr__(self) -> str:
         return f"<RedisDedupeStore under {self._prefix!r}>"
-
-    def _remember(self, key: str, claim: bytes) -> None:
-        while len(self._claims) >= _MOST_CLAIMS:
-            self._claims.pop(next(iter(self._claims)))
-        self._claims[key] = claim
 
     async def _ask(self, command: Callable[[], Awaitable[T]], *, new: bool = False) -> T:
         # What is new can be refused, and comes again; what was handled has to be told, however long the line is.
@@ -137,17 +135,10 @@ class RedisDedupeStore:
             with anyio.fail_after(self._timeout if new else math.inf):
                 async with self._line:
                     with anyio.fail_after(self._timeout):
-                        return await command()
-        except (self._failures, OSError, TimeoutError) as exc:
+                        return await self._access.ask(command())
+        except (RedisOutage, TimeoutError) as exc:
+            why = str(exc) or type(exc).__name__
             raise DialogkitError(
-                f"the dedupe store cannot ask Redis ({type(exc).__name__}): answer the delivery with 503, so that the "
-                "platform repeats it"
+                f"the dedupe store cannot ask Redis ({why}): answer the delivery with 503, so that the platform "
+                "repeats it"
             ) from exc
-
-
-def _redis_error() -> type[Exception]:
-    try:
-        from redis.exceptions import RedisError  # noqa: PLC0415 - an optional package
-    except ImportError:
-        raise ConfigurationError("RedisDedupeStore needs the package redis: pip install 'dialogkit[redis]'") from None
-    return RedisError

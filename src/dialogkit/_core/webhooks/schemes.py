@@ -1,7 +1,9 @@
 """Signatures of deliveries: an HMAC with a shared secret, or a public-key signature of the raw body.
 
-A scheme never raises for what a delivery says: a signature that cannot be one is a wrong one. What raises is a key that
-makes no sense, when the scheme is made.
+A scheme sees all of a delivery, body and headers, and answers with a `WebhookProof` of what was signed: at least the
+body, and with some schemes a moment and an id, too, that stand in headers of their own. It never raises for what a
+delivery says: a signature that cannot be one is a wrong one. What raises is a key that makes no sense, when the scheme
+is made.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
 
@@ -35,8 +38,21 @@ _PREFIX: Final = "sha256="
 _SMALLEST_RSA: Final = 2_048
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookProof:
+    """What a signature proves, besides that the body is the platform's."""
+
+    scheme: str
+    """The algorithm."""
+    moment: float | None = None
+    """When the delivery was sent, in seconds since 1970, if a header that is signed says so. It decides how old the
+    delivery is, and the body's own timestamp does not."""
+    id: str | None = None
+    """The delivery's id, if a header that is signed says so."""
+
+
 class SignatureScheme(Protocol):
-    """One way to prove where a delivery comes from."""
+    """One way to prove where a delivery comes from. Whatever has these three can be one."""
 
     @property
     def name(self) -> str:
@@ -45,11 +61,17 @@ class SignatureScheme(Protocol):
 
     @property
     def header(self) -> str:
-        """Name the header that carries the signature."""
+        """Name the header that carries the signature: a delivery that has it is for this scheme to prove."""
         ...
 
-    def accepts(self, body: bytes, signature: str) -> bool:
-        """Say whether `signature` is that of `body`, by any of the keys. Never raises."""
+    def prove(self, body: bytes, headers: Mapping[str, str]) -> WebhookProof | None:
+        """Return what the signature proves; `None` if it is not that of this delivery by any of the keys. Never raises.
+
+        Args:
+            body: Byte by byte as it came.
+            headers: By their names in lower case, `self.header` among them. One that came with several values is not in
+                it, since nobody knows which of them was signed.
+        """
         ...
 
 
@@ -74,8 +96,11 @@ class HmacScheme:
         self._secrets = sealed(secrets)
         self._prefix_required = prefix_required
 
-    def accepts(self, body: bytes, signature: str) -> bool:
-        """Say whether `signature` is that of `body`, by any of the secrets."""
+    def prove(self, body: bytes, headers: Mapping[str, str]) -> WebhookProof | None:
+        """Return a proof if the signature is that of `body`, by any of the secrets."""
+        return WebhookProof(self.name) if self._accepts(body, headers[self.header.lower()]) else None
+
+    def _accepts(self, body: bytes, signature: str) -> bool:
         prefixed = signature.startswith(_PREFIX)
         digits = signature[len(_PREFIX) :] if prefixed else signature
         if (self._prefix_required and not prefixed) or not _HEX.fullmatch(digits):
@@ -109,10 +134,11 @@ class Ed25519Scheme:
         self.header = checked_header(header)
         self._keys = [_ed25519_key(key, argument) for key in _listed_keys(keys, argument)]
 
-    def accepts(self, body: bytes, signature: str) -> bool:
-        """Say whether `signature` is that of `body`, by any of the keys."""
-        given = _from_base64(signature)
-        return given is not None and _any_holds(partial(key.verify, given, body) for key in self._keys)
+    def prove(self, body: bytes, headers: Mapping[str, str]) -> WebhookProof | None:
+        """Return a proof if the signature is that of `body`, by any of the keys."""
+        given = _from_base64(headers[self.header.lower()])
+        holds = given is not None and _any_holds(partial(key.verify, given, body) for key in self._keys)
+        return WebhookProof(self.name) if holds else None
 
     def __repr__(self) -> str:
         return f"Ed25519Scheme({self.header!r})"
@@ -140,10 +166,11 @@ class RsaScheme:
         self._keys = [_rsa_key(key, argument) for key in _listed_keys(keys, argument)]
         self._how = _pkcs1_sha256()
 
-    def accepts(self, body: bytes, signature: str) -> bool:
-        """Say whether `signature` is that of `body`, by any of the keys."""
-        given = _from_base64(signature)
-        return given is not None and _any_holds(partial(key.verify, given, body, *self._how) for key in self._keys)
+    def prove(self, body: bytes, headers: Mapping[str, str]) -> WebhookProof | None:
+        """Return a proof if the signature is that of `body`, by any of the keys."""
+        given = _from_base64(headers[self.header.lower()])
+        holds = given is not None and _any_holds(partial(key.verify, given, body, *self._how) for key in self._keys)
+        return WebhookProof(self.name) if holds else None
 
     def __repr__(self) -> str:
         return f"RsaScheme({self.header!r})"
