@@ -59,7 +59,7 @@ def twins(base: type[BaseModel]) -> Twins:
     rows: dict[str, Any] = {"conversations": GenericAlias(list, (row,)), "total": int}
     return Twins(
         ConversationSearchResult=row,
-        ConversationSearchPage=_model(base, "ConversationSearchPage", rows, {}),
+        ConversationSearchPage=_model(base, "ConversationSearchPage", {}, rows),
         Conversation=_model(base, "Conversation", CONVERSATION, CONVERSATION_OPTIONAL),
         MessageSendResult=_model(base, "MessageSendResult", SENT, SENT_OPTIONAL),
     )

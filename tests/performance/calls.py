@@ -122,40 +122,62 @@ async def at_once(call: Callable[[], Awaitable[None]], times: int) -> None:
     await asyncio.gather(*(call() for _ in range(times)))
 
 
+class Whole(Model):
+    """A row of which much is promised."""
+
+    id: str
+    contact_id: str
+    location_id: str
+    last_message_type: str
+    type: str
+    unread_count: int
+    full_name: str
+    contact_name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    last_message_date: int | None = None
+    date_added: int | None = None
+    date_updated: int | None = None
+    tags: list[str] | None = None
+    message_types: list[int] | None = None
+    sort: list[int] | None = None
+
+
+class Page(Model):
+    conversations: list[Whole]
+
+
+PAGE: Operation[Page] = Operation(id="page", method="GET", path="/", retry="safe", result=lambda: Page)
+LOG = DriftLog()
+WHOLE = {
+    "id": "conversation_1",
+    "contactId": "contact_1",
+    "locationId": "loc_abc123",
+    "lastMessageType": "TYPE_NO_SHOW",
+    "type": "TYPE_PHONE",
+    "unreadCount": 3,
+    "fullName": "Ada Example",
+    "contactName": "Ada Example",
+    "email": "ada@example.com",
+    "phone": "+15550100",
+    "lastMessageDate": 1_760_000_000_000,
+    "dateAdded": 1_750_000_000_000,
+    "dateUpdated": 1_760_000_000_000,
+    "tags": [],
+    "messageTypes": [100],
+    "sort": [1_760_000_000_000],
+}
+
+
 @cache
 def body(kind: str, rows: int) -> bytes:
-    """Return a page of the list whose decoding is counted."""
-    changes: dict[str, dict[str, object]] = {"whole": {}, "lacking": {"body": MISSING}, "mistyped": {"body": 7}}
-    whole = {
-        "id": "message_1",
-        "body": "Thank you, Tuesday at ten suits me well.",
-        "size": 40,
-        "sent": True,
-        "more": [1],
-    }
-    row = {name: value for name, value in (whole | changes[kind]).items() if value is not MISSING}
-    return json.dumps({"rows": [row] * rows}).encode()
-
-
-class Note(Model):
-    id: str
-    body: str
-    size: int
-    sent: bool
-    subject: str | None = None
-    note: str | None = None
-
-
-class Notes(Model):
-    rows: list[Note]
-
-
-NOTES: Operation[Notes] = Operation(id="list_notes", method="GET", path="/", retry="safe", result=lambda: Notes)
-MISSING = object()
+    """Return a page whose decoding is counted."""
+    row = {name: value for name, value in WHOLE.items() if kind != "lacking" or name != "fullName"}
+    return json.dumps({"conversations": [row | ({"fullName": 7} if kind == "mistyped" else {})] * rows}).encode()
 
 
 def decoded(kind: str, rows: int) -> None:
-    decode(NOTES, body(kind, rows), strict=False, on_drift=DriftLog(), request_id=None)
+    decode(PAGE, body(kind, rows), strict=False, on_drift=LOG, request_id=None)
 
 
 def slow_limiter() -> MemoryRateLimiter:
