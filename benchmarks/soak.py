@@ -36,6 +36,7 @@ FAULTS: tuple[faults.Fault, ...] = (
     faults.Latency(SLOW, after=True),
     faults.Status(500),
     faults.Status(503, retry_after=0),
+    faults.Status(503, retry_after=0, after=True),
     faults.Status(502, after=True),
     faults.RateLimited(retry_after=0),
     faults.HtmlPage(502),

@@ -112,7 +112,7 @@ def _model(parsed: Parsed, usage: Usage, name: str, schema: JsonObject) -> Model
         fields=fields,
         base=_base(fields, usage.side(name)),
         side=usage.side(name),
-        constants=tuple(field.python for field in fields if isinstance(field.type, Constant)),
+        constants=tuple(field.python for field in fields if isinstance(field.type, Constant) and field.required),
         one_of=_groups(schema, "x-require-one-of", names),
         together=_groups(schema, "x-require-together", names),
     )

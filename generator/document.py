@@ -115,14 +115,17 @@ def load(path: Path, name: str) -> Document:
     malformed: list[Finding] = []
     try:
         text = raw.decode("utf-8")
+        _check_depth(text, lines)
         node = yaml.compose(text, Loader=_Loader)
         if node is not None:
-            malformed.extend(_index(node, "", lines))
+            malformed.extend(_index(node, "", lines, 0))
         data = None if malformed else yaml.load(text, Loader=_Loader)  # noqa: S506 - the loader is a safe one
     except UnicodeDecodeError as error:
         malformed.append(Finding("", f"This is not UTF-8 text: {error.reason} at byte {error.start}."))
     except yaml.YAMLError as error:
         malformed.append(_yaml_finding(error, lines))
+    except _TooLargeError as error:
+        malformed = [Finding(error.place, str(error))]
     if not is_object(data) and not malformed:
         malformed.append(Finding("", "A document is a mapping with `openapi`, `info` and `paths`."))
     return Document(
@@ -135,6 +138,21 @@ def load(path: Path, name: str) -> Document:
     )
 
 
+def _check_depth(text: str, lines: dict[str, int]) -> None:
+    """Go through a document without keeping it: libyaml's own way of keeping one crashes where it is too deep."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            lines[""] = 1 if event.start_mark is None else int(event.start_mark.line) + 1
+            raise _TooLargeError("", _TOO_DEEP)
+
+
+def _shortened(place: str) -> str:
+    """The beginning of a pointer that is too long to be read."""
+    return "/".join(place.split("/")[:8])
+
+
 def _yaml_finding(error: yaml.YAMLError, lines: dict[str, int]) -> Finding:
     problem = str(getattr(error, "problem", None) or error)
     mark = getattr(error, "problem_mark", None)
@@ -142,11 +160,28 @@ def _yaml_finding(error: yaml.YAMLError, lines: dict[str, int]) -> Finding:
     return Finding("", f"This is not YAML: {problem}.")
 
 
-def _index(node: yaml.Node, place: str, lines: dict[str, int]) -> Iterator[Finding]:
+_DEEPEST = 100
+_MOST_PLACES = 300_000
+_TOO_DEEP = f"This is nested more than {_DEEPEST} levels deep, or holds itself; give the parts names."
+
+
+class _TooLargeError(Exception):
+    """A document that nobody can mean, and that would take for ever to go through."""
+
+    def __init__(self, place: str, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+def _index(node: yaml.Node, place: str, lines: dict[str, int], depth: int) -> Iterator[Finding]:
     lines[place] = node.start_mark.line + 1
+    if depth > _DEEPEST:
+        raise _TooLargeError(_shortened(place), _TOO_DEEP)
+    if len(lines) > _MOST_PLACES:
+        raise _TooLargeError(_shortened(place), f"With its aliases the document has more than {_MOST_PLACES:,} places.")
     if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(cast(list[yaml.Node], node.value)):
-            yield from _index(item, f"{place}/{number}", lines)
+            yield from _index(item, f"{place}/{number}", lines, depth + 1)
     elif isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in cast(list[tuple[yaml.Node, yaml.Node]], node.value):
@@ -156,5 +191,5 @@ def _index(node: yaml.Node, place: str, lines: dict[str, int]) -> Iterator[Findi
             if str(key.value) in seen:
                 yield Finding(inner, f"The key {key.value!r} stands here twice.")
             seen.add(str(key.value))
-            yield from _index(value, inner, lines)
+            yield from _index(value, inner, lines, depth + 1)
             lines[inner] = key.start_mark.line + 1

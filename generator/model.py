@@ -89,7 +89,7 @@ class Model:
     base: Literal["Model", "SnakeModel", "Input", "SnakeInput", "Arguments"]
     side: Side
     constants: tuple[str, ...] = ()
-    """Fields that have one value, and are sent although nobody sets them."""
+    """Required fields that have one value, and are sent although nobody sets them."""
     one_of: tuple[tuple[str, ...], ...] = ()
     """Groups of fields of which at least one must be given."""
     together: tuple[tuple[str, ...], ...] = ()
@@ -171,6 +171,7 @@ class Operation:
     header_model: str | None
     retry: Literal["safe", "idempotent", "never-after-sent"]
     unwrap: str | None
+    also_wrapped_in: tuple[str, ...]
     items: str | None
     single_as_list: bool
     authenticated: bool

@@ -8,6 +8,7 @@ import re
 from pydantic.alias_generators import to_camel
 
 from dialogkit._core.codec.models import Model
+from generator.reserved import imported_by
 
 _WORD = re.compile(r"[A-Z]+(?=s(?![a-z]))s|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+|[0-9]+")
 RESERVED_ARGUMENTS = frozenset({"client", "resume", "on_progress", "options"})
@@ -22,14 +23,19 @@ def words(name: str) -> list[str]:
 def python_name(wire: str) -> str:
     """Return the Python name of a property or parameter that does not bring one along in `x-python-name`."""
     name = "_".join(words(wire))
-    if keyword.iskeyword(name) or hasattr(Model, name):
+    if keyword.iskeyword(name) or _is_taken(name):
         return f"{name}_"
     return name
 
 
 def is_python_name(name: str) -> bool:
     """Whether `name` can be an argument and an attribute as it is."""
-    return bool(re.fullmatch(r"[a-z][a-z0-9_]*", name)) and not keyword.iskeyword(name) and not hasattr(Model, name)
+    return bool(re.fullmatch(r"[a-z][a-z0-9_]*", name)) and not keyword.iskeyword(name) and not _is_taken(name)
+
+
+def _is_taken(name: str) -> bool:
+    """Whether a class or the module around it has this name already."""
+    return hasattr(Model, name) or name in imported_by("models.py.jinja")
 
 
 def constant_name(operation_id: str) -> str:

@@ -68,6 +68,7 @@ class _Builder:
             header_model=f"{stem}Headers" if self.parsed.parameters_in("header") else None,
             retry=raw.get("x-retry", _DEFAULT_RETRY.get(self.parsed.method, "never-after-sent")),
             unwrap=raw.get("x-unwrap"),
+            also_wrapped_in=tuple(map(str, as_list(raw.get("x-also-wrapped-in")))),
             items=raw.get("x-items"),
             single_as_list=raw.get("x-single-as-list") is True,
             authenticated=bool(security),

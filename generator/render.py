@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -18,6 +17,7 @@ from generator.naming import constant_name
 from generator.order import needs
 from generator.pytypes import Signatures, as_result, in_model, literal, literals
 from generator.renderfields import field_lines, rule_lines
+from generator.reserved import TEMPLATES
 
 _OPEN_VALUE = re.compile(r"Literal\[[^\n]*\| (?:str|int)\b")
 
@@ -39,7 +39,7 @@ def render(document: Document, package: Package) -> dict[str, str]:
     """Return the text of every module, by file name."""
     signatures = Signatures(package.components)
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -194,6 +194,8 @@ def _special_arguments(operation: Operation) -> Iterator[tuple[str, str]]:
         yield "authenticated", "False"
     if operation.unwrap:
         yield "unwrap", literal(operation.unwrap)
+    if operation.also_wrapped_in:
+        yield "also_wrapped_in", str(operation.also_wrapped_in)
     if operation.items:
         yield "items", literal(operation.items)
     if operation.single_as_list:

@@ -58,7 +58,7 @@ def _annotation(model: Model, field: Field) -> str:
     if field.comma_separated:
         constrained = annotation.startswith("Annotated[")
         annotation = f"{annotation[:-1] if constrained else f'Annotated[{annotation}'}, CommaSeparated]"
-    if _is_optional(field) and not _takes_none(field):
+    if _is_optional(model, field) and not _takes_none(field):
         annotation = f"{annotation} | None"
     elif model.base in ("Input", "SnakeInput") and _may_be_null(field):
         annotation = f"Annotated[{annotation}, Null]"
@@ -69,8 +69,9 @@ def _may_be_null(field: Field) -> bool:
     return not field.required and isinstance(field.type, OneOf) and NONE in field.type.members
 
 
-def _is_optional(field: Field) -> bool:
-    return not field.required and not isinstance(field.type, Constant)
+def _is_optional(model: Model, field: Field) -> bool:
+    """Whether a field may be missing; a constant that an answer leaves out is what it says, one to send is not sent."""
+    return not field.required and not (isinstance(field.type, Constant) and model.side == "response")
 
 
 def _takes_none(field: Field) -> bool:
@@ -85,10 +86,10 @@ def _takes_none(field: Field) -> bool:
 
 def _assignment(model: Model, field: Field) -> str:
     default = ""
-    if isinstance(field.type, Constant):
-        default = literal(field.type.value)
-    elif not field.required:
+    if _is_optional(model, field):
         default = "None"
+    elif isinstance(field.type, Constant):
+        default = literal(field.type.value)
     options = _alias(model, field)
     if field.secret:
         options.append("repr=False")

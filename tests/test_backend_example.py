@@ -21,7 +21,7 @@ COLLEAGUE = {"Authorization": f"Bearer {TOKEN}"}
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(tier="standard", validate_responses=True) as sandbox:
+    with Sandbox(tier="standard", validate_responses=True, webhook_backoff=0.5, webhook_attempts=8) as sandbox:
         yield sandbox
 
 

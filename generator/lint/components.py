@@ -8,34 +8,12 @@ from collections.abc import Iterator
 from generator.document import Document, Finding, as_list, as_object, pointer
 from generator.lint.walk import operations
 from generator.naming import class_name
+from generator.reserved import imported_by
 from generator.schemas import component_kind, references, usage_of
 
 _PASCAL_CASE = re.compile(r"[A-Z][A-Za-z0-9]*")
 _SUFFIXES = ("Dto", "DTO", "Schema")
-RESERVED = frozenset(
-    {
-        "Annotated",
-        "Any",
-        "Arguments",
-        "ClassVar",
-        "CommaSeparated",
-        "Discriminator",
-        "False",
-        "Field",
-        "IsoDate",
-        "IsoDateTime",
-        "Literal",
-        "Model",
-        "None",
-        "SnakeModel",
-        "Tag",
-        "True",
-        "TypeAlias",
-        "Timestamp",
-        "UnixMilliseconds",
-        "UnixSeconds",
-    }
-)
+RESERVED = imported_by("models.py.jinja") | {"False", "None", "True"}
 """What the models' module imports; a class of such a name would hide it."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from generator.document import Document, Finding, JsonObject, as_list, as_object, is_list, is_object, pointer
@@ -10,6 +10,10 @@ from generator.lint.names import arguments
 from generator.lint.walk import OperationPlace, operations, parameters, schemas
 from generator.naming import is_python_name, python_name
 from generator.schemas import NO_SCHEMAS, merged_properties, parameters_of, success, unwrapped_schema, usage_of
+
+
+def _is_names(value: Any) -> bool:
+    return is_list(value) and bool(value) and all(isinstance(name, str) for name in value)
 
 
 def _is_groups(value: Any) -> bool:
@@ -26,7 +30,7 @@ _NAMES: dict[str, Callable[[Any], bool]] = {
 }
 _PROPERTY: dict[str, Callable[[Any], bool]] = {
     **_NAMES,
-    "x-also-known-as": lambda value: is_list(value) and bool(value) and all(isinstance(name, str) for name in value),
+    "x-also-known-as": _is_names,
 }
 _GROUPS: dict[str, Callable[[Any], bool]] = {
     "x-require-one-of": _is_groups,
@@ -36,11 +40,12 @@ _OPERATION: dict[str, Callable[[Any], bool]] = {
     "x-source": lambda value: isinstance(value, str),
     "x-retry": lambda value: value in ("safe", "idempotent", "never-after-sent"),
     "x-unwrap": lambda value: isinstance(value, str),
+    "x-also-wrapped-in": lambda value: _is_names(value) and len(set(value)) == len(value),
     "x-items": lambda value: isinstance(value, str),
     "x-single-as-list": lambda value: value is True,
     **_GROUPS,
 }
-_COMPONENT = {**_GROUPS, "x-read-as": lambda value: value in ("date-time", "date")}
+_COMPONENT: dict[str, Callable[[Any], bool]] = {**_GROUPS, "x-read-as": lambda value: value in ("date-time", "date")}
 _WEBHOOK = {"x-source": _OPERATION["x-source"]}
 _INFO: dict[str, Callable[[Any], bool]] = {
     "x-client": lambda value: isinstance(value, str) and is_python_name(value),
@@ -116,8 +121,18 @@ def _result(document: Document, place: OperationPlace) -> Iterator[Finding]:
         found = document.deref(merged_properties(document, result).get(items))
         if found.get("type") not in ("array", ["array", "null"]):
             yield Finding(f"{place.pointer}/x-items", f"The result has no array `{items}`.")
+    own = {unwrap, *_all_names(merged_properties(document, result))}
+    for name in as_list(operation.get("x-also-wrapped-in")):
+        if name in own:
+            yield Finding(f"{place.pointer}/x-also-wrapped-in", f"`{name}` has a meaning of its own in this answer.")
     if "x-single-as-list" in operation and result.get("type") != "array":
         yield Finding(f"{place.pointer}/x-single-as-list", "The result is no array.")
+
+
+def _all_names(properties: Mapping[str, JsonObject]) -> Iterator[str]:
+    for name, schema in properties.items():
+        yield name
+        yield from map(str, as_list(schema.get("x-also-known-as")))
 
 
 def _account(document: Document) -> Iterator[Finding]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from generator.document import Document, Finding, JsonObject, as_list, as_object, is_object, pointer
 from generator.lint.forms import SCALARS, forms, item_forms
 from generator.lint.walk import OperationPlace, operations, schemas
+from generator.naming import constant_name
+from generator.reserved import imported_by
 from generator.schemas import component_kind, merged_properties, reachable
 
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -42,6 +44,8 @@ def _id(place: OperationPlace, seen: dict[str, str]) -> Iterator[Finding]:
         return
     if not _SNAKE_CASE.fullmatch(name) or keyword.iskeyword(name):
         yield Finding(inner, f"The operationId `{name}` is not snake_case, or a word of Python's own.")
+    if {name, constant_name(name)} & imported_by("functions.py.jinja"):
+        yield Finding(inner, f"The operationId `{name}` is a name that the generated code needs for itself.")
     if name in seen:
         yield Finding(inner, f"The operationId `{name}` is taken by {seen[name]}.")
     seen.setdefault(name, f"{place.method.upper()} {place.path}")

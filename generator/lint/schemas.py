@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -85,8 +86,8 @@ def _types(place: SchemaPlace, schema: JsonObject) -> Iterator[Finding]:
     for kind in kinds:
         if kind and kind not in _TYPES:
             yield Finding(place.pointer, f"`{kind}` is no type of JSON.")
-    if is_list(schema.get("type")) and (len(kinds) != 2 or kinds[-1] != "null"):
-        yield Finding(place.pointer, "A list of types is one type and then 'null'; name other unions as a component.")
+    if is_list(schema.get("type")) and (len(kinds) > 2 or len(set(kinds) - {"null"}) != 1):
+        yield Finding(place.pointer, "A list of types is one type and perhaps 'null'; name other unions.")
     if "array" in kinds and "items" not in schema:
         yield Finding(place.pointer, "An array needs `items`; for unknown ones write `items: {}`.")
     kind = kinds[0]
@@ -108,7 +109,7 @@ def _types(place: SchemaPlace, schema: JsonObject) -> Iterator[Finding]:
 
 def _kinds(schema: JsonObject) -> list[str]:
     kinds = schema["type"] if is_list(schema.get("type")) else [schema.get("type", "")]
-    return [str(kind) for kind in kinds] or [""]
+    return sorted((str(kind) for kind in kinds), key=lambda kind: kind == "null") or [""]
 
 
 def _number(schema: JsonObject, key: str, otherwise: float) -> float:
@@ -149,6 +150,10 @@ def _limits(place: SchemaPlace, schema: JsonObject) -> Iterator[Finding]:
         if _number(schema, low, 0) > _number(schema, high, _number(schema, low, 0)):
             yield Finding(place.pointer, f"`{low}` is above `{high}`.")
     kinds = _kinds(schema)
+    for key in sorted(
+        key for key in LIMIT_KEYS if isinstance(schema.get(key), float) and not math.isfinite(schema[key])
+    ):
+        yield Finding(place.pointer, f"`{key}` is no finite number.")
     for key in sorted(LIMIT_KEYS & set(schema)):
         wanted = {_LIMITED[key]} if key in _LIMITED else {"integer", "number"}
         if not wanted.intersection(kinds):

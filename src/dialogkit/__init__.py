@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ReauthorizationRequiredError,
         ResponseValidationError,
         ServerError,
+        StopCall,
         TokenError,
         UnprocessableEntityError,
         UnsupportedMediaTypeError,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from dialogkit._core.limits.redis import RedisRateLimiter
     from dialogkit._core.limits.terms import Allowance, Permit, RateLimit, RateLimiter
     from dialogkit._core.lists.pager import Page, Pager
+    from dialogkit._core.observing.observer import AttemptInfo, Observer
     from dialogkit._core.response import APIResponse, ResponseInfo, response_info
     from dialogkit._core.sending.retry import RetryPolicy
     from dialogkit._core.webhooks.dedupe import Claim, DedupeStore, MemoryDedupeStore, handled_once
@@ -72,6 +74,7 @@ __all__ = [
     "APITimeoutError",
     "Allowance",
     "AmbiguousOutcomeError",
+    "AttemptInfo",
     "Auth",
     "AuthContext",
     "AuthenticationError",
@@ -97,6 +100,7 @@ __all__ = [
     "Model",
     "NotFoundError",
     "OAuth2",
+    "Observer",
     "Omit",
     "Page",
     "Pager",
@@ -121,6 +125,7 @@ __all__ = [
     "RetryPolicy",
     "ServerError",
     "SignatureScheme",
+    "StopCall",
     "Token",
     "TokenError",
     "TokenStore",
@@ -145,6 +150,7 @@ _HOMES = {
     "_core.events": ("Drift", "RateLimitEvent", "RequestEvent", "ResponseEvent", "RetryEvent"),
     "_core.codec.models": ("Model",),
     "_core.lists.pager": ("Page", "Pager"),
+    "_core.observing.observer": ("AttemptInfo", "Observer"),
     "_core.response": ("APIResponse", "ResponseInfo", "response_info"),
     "_core.auth.bearer": ("Auth", "AuthContext"),
     "_core.limits.terms": ("Allowance", "Permit", "RateLimit", "RateLimiter"),

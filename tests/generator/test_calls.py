@@ -126,6 +126,21 @@ def document() -> dict[str, Any]:
             ],
         )
     }
+    schemas["Change"] = {
+        "type": "object",
+        "description": "A change.",
+        "required": ["kind"],
+        "properties": {
+            "kind": {"type": "string", "const": "change", "description": "What it is."},
+            "archived": {"type": "boolean", "const": True, "description": "Archives it."},
+        },
+    }
+    schemas["ChangeList"] = {
+        "type": "array",
+        "description": "Changes.",
+        "items": {"$ref": "#/components/schemas/Change"},
+    }
+    paths["/changes"] = {"patch": operation("change", requestBody=body("application/json", "ChangeList"))}
     paths["/teams/{a}/{b}/{c}/"] = {
         "get": operation(
             "get_mixed",
@@ -317,3 +332,14 @@ async def test_credentials_and_limits_follow_the_account_that_a_call_names(thing
         await things.get_mixed(client, "x", 1, team_id="other")
         await things.get_renamed(client, "x", "y")
     assert told == ["own", "other", "own"]
+
+
+def test_a_constant_is_sent_if_it_is_required_or_given(things: ModuleType) -> None:
+    models = importlib.import_module("kinds_sdk.models")
+    changes = [{}, {"archived": True}, models.Change(), models.Change(archived=True)]
+    assert json.loads(sent_by(things.change, body=changes).content) == [
+        {"kind": "change"},
+        {"archived": True, "kind": "change"},
+        {"kind": "change"},
+        {"archived": True, "kind": "change"},
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,25 @@ def test_every_document_is_generated_unless_one_is_named(tmp_path: Path) -> None
     assert not generated(tmp_path).exists()
     assert main([], root=tmp_path) == 0
     assert names(generated(tmp_path)) == names(generated(tmp_path, "farm")) == FILES
+
+
+@pytest.mark.parametrize("name", ["list", "type", "filter", "next", "id", "print", "str"])
+def test_operations_may_be_called_as_builtins_are(name: str, tmp_path: Path) -> None:
+    make_project(tmp_path, MINIMAL.replace("get_pet", name))
+    assert main([], root=tmp_path) == 0
+    assert f"async def {name}(" in (generated(tmp_path) / "pets.py").read_text()
+
+
+def test_names_that_differ_in_signs_only_are_told_apart(tmp_path: Path) -> None:
+    names = "'+1': {type: integer, x-python-name: plus}, '-1': {type: integer, x-python-name: minus}"
+    operators = "$gt: {type: string, x-python-name: above}, '<': {type: string, x-python-name: below}"
+    text = MINIMAL.replace("        name: {type: string}\n", f"        {{{names}, {operators}}}\n")
+    assert text != MINIMAL
+    make_project(tmp_path, text)
+    assert main([], root=tmp_path) == 0
+    made = (generated(tmp_path) / "models.py").read_text()
+    for python, wire in (("plus", "+1"), ("minus", "-1"), ("above", "$gt"), ("below", "<")):
+        assert re.search(rf'{python}: .*Field\(default=None, validation_alias="{re.escape(wire)}"', made)
 
 
 def test_stale_files_go_and_others_are_left_alone(tmp_path: Path) -> None:

@@ -179,6 +179,26 @@ def test_what_is_not_a_document(text: str, expected: str, tmp_path: Path) -> Non
     assert found.startswith(expected)
 
 
+def test_what_has_no_end_is_a_finding(tmp_path: Path) -> None:
+    deep = BASE.replace("name: {type: string, description: Its name.}", f"name: {'{items: ' * 200}1{'}' * 200}")
+    assert deep != BASE
+    bomb = "\n".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 8) if n else 'x'}]" for n in range(12))
+    for text, words in (
+        (deep, "nested more than 100 levels deep"),
+        ("a: &a [*a]", "nested more than 100 levels deep"),
+        ("[" * 100_000, "nested more than 100 levels deep"),
+        (f"x:\n{bomb}\n", "With its aliases the document has more than"),
+    ):
+        (found,) = findings_of(text, tmp_path)
+        assert words in found
+        assert len(found) < 300
+
+
+def test_a_type_alone_in_a_list_and_null_at_either_end_are_what_they_say(tmp_path: Path) -> None:
+    for kinds in ("[string]", "['null', string]", "[string, 'null']"):
+        assert findings_of(BASE.replace("name: {type: string}", f"name: {{type: {kinds}}}"), tmp_path) == []
+
+
 def test_text_that_is_not_utf_8(tmp_path: Path) -> None:
     path = tmp_path / "zoo.yaml"
     path.write_bytes(b"a: \xff")

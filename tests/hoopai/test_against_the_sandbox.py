@@ -244,7 +244,7 @@ async def test_voice_agents_actions_and_logs(hoop: HoopAI) -> None:
         agent_id=agent.id,
         action_type="KNOWLEDGE_BASE",
         name="Look up",
-        action_parameters={"trigger_prompt": "A question", "trigger_message": "…", "knowledge_base_id": "kb"},
+        action_parameters={"trigger_prompt": "A question", "knowledge_base_id": "kb"},
     )
     assert changed.action_type == "KNOWLEDGE_BASE"
     assert (await hoop.voice_agents.get(agent.id)).actions

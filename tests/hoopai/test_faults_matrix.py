@@ -119,7 +119,7 @@ ANSWERS: Final = [
     *(
         row
         for status, error in ((408, APIStatusError), (500, ServerError), (502, ServerError), (503, ServerError),
-                              (504, ServerError))
+                              (504, ServerError), (520, ServerError))
         for row in (
     Row(Status(status),                 (None, 2, 1), (error, 3, 0),        (error, 1, 0),   (error, 1, 0)),
     Row(Status(status, after=True),     (None, 2, 2), (error, 3, 3),        (error, 1, 1),   (error, 1, 1)),
@@ -127,8 +127,11 @@ ANSWERS: Final = [
     ),
     Row(HtmlPage(502),                  (None, 2, 1), (ServerError, 3, 0),  (ServerError, 1, 0), (ServerError, 1, 0)),
     Row(HtmlPage(502, after=True),      (None, 2, 2), (ServerError, 3, 3),  (ServerError, 1, 1), (ServerError, 1, 1)),
+    # A gateway says this, too, when the platform has done its work and is late to say so.
+    Row(Status(503, retry_after=0),     (None, 2, 1), (ServerError, 3, 0),  (ServerError, 1, 0), (ServerError, 1, 0)),
+    Row(Status(503, retry_after=0, after=True),
+                                        (None, 2, 2), (ServerError, 3, 3),  (ServerError, 1, 1), (ServerError, 1, 1)),
     # The platform says that it has turned the call away, so that even a message may be sent again.
-    Row(Status(503, retry_after=0),     (None, 2, 1), (ServerError, 3, 0),  (None, 2, 1),    (ServerError, 3, 0)),
     Row(RateLimited(0),                 (None, 2, 1), (Limited, 3, 0),      (None, 2, 1),    (Limited, 3, 0)),
     Row(RateLimited(None),              (None, 2, 1), (Limited, 3, 0),      (None, 2, 1),    (Limited, 3, 0)),
     Row(RateLimited("soon"),            (None, 2, 1), (Limited, 3, 0),      (None, 2, 1),    (Limited, 3, 0)),

@@ -24,6 +24,8 @@ class Endpoint:
 
     def __init__(self) -> None:
         self.received: list[Received] = []
+        self.status = 200
+        """What it answers."""
         self._server = ServerThread(self, "127.0.0.1", 0)
 
     @property
@@ -37,7 +39,7 @@ class Endpoint:
             body, more = body + message.get("body", b""), message.get("more_body", False)
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         self.received.append(Received(body, headers))
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.start", "status": self.status, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
     def __enter__(self) -> Self:

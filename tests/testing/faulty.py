@@ -38,8 +38,9 @@ def outcomes(sandbox: Sandbox) -> list[tuple[int | None, str | None]]:
 def request(sandbox: Sandbox, method: str = "GET", path: str = BOTS, body: Any = None) -> Generator[socket.socket]:
     """Send a request over a plain socket, which shows how the connection ends."""
     content = b"" if body is None else json.dumps(body).encode()
+    target = path if method == "POST" else f"{path}?locationId=loc_sandbox"
     head = (
-        f"{method} {path}?locationId=loc_sandbox HTTP/1.1\r\nHost: sandbox\r\nVersion: 2021-07-28\r\n"
+        f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nVersion: 2021-07-28\r\n"
         f"Authorization: Bearer {sandbox.api_key}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
     )
     with socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2])), timeout=10) as connection:

@@ -205,7 +205,7 @@ def test_keys() -> None:
         ("POST /agents/agent_1/messages/", {**TEXT, "type": "image"}, 400, "type must be one of"),
         ("POST /agents/agent_1/webhooks/", {"url": "https://a.example", "events": ["x"]}, 400, "events.0"),
         ("POST /agents/nobody/pause/", None, 404, "no agent with the id 'nobody'"),
-        ("GET /agents", None, 404, "Cannot GET /agents"),
+        ("GET /agents", None, 404, "Cannot GET /api/v1/agents"),
         ("PUT /agents/agent_1/", {}, 405, "takes DELETE, GET, PATCH"),
     ],
 )

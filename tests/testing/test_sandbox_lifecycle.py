@@ -19,7 +19,6 @@ import trio
 import dialogkit.testing
 from dialogkit.testing import LoggedRequest, Sandbox, SandboxError
 from dialogkit.testing.engine.registry import Call, Registry
-from dialogkit.testing.engine.state import State
 from dialogkit.testing.hoopai import errors
 from dialogkit.testing.hoopai.platform import PLATFORM as HOOPAI
 from tests.testing.tools import HERE, VERSION, client_of, ok, refused
@@ -217,10 +216,10 @@ def test_another_platform_can_be_stood_in_for() -> None:
     def own_body(refusal: Any, _: str) -> dict[str, Any]:
         return {"fault": refusal.message}
 
-    def nothing(_: State) -> None:
+    def nothing(_: object) -> None:
         pass
 
-    platform = replace(HOOPAI, error_body=own_body, required_headers=(), seed=nothing)
+    platform = replace(HOOPAI, error_body=own_body, check_headers=nothing, seed=nothing)
     with Sandbox(platform=platform) as sandbox:
         headers = {"Authorization": f"Bearer {sandbox.api_key}"}
         assert httpx.get(f"{sandbox.url}/conversations/bots/1", headers=headers, params=HERE).json() == {

@@ -89,6 +89,8 @@ class Operation(Generic[T_co]):
     authenticated: bool = True
     unwrap: str | None = None
     """The result is the value of this property of the answer (an answer that is not wrapped is taken as it is)."""
+    also_wrapped_in: tuple[str, ...] = ()
+    """Other properties in which the result may stand, where nothing of it stands at the top of the answer."""
     items: str | None = None
     """The items of a list are in this property of the result (a bare array is read as that property)."""
     single_as_list: bool = False

@@ -58,10 +58,12 @@ from dialogkit._core.limits.memory import MemoryRateLimiter
 from dialogkit._core.limits.terms import RateLimit, RateLimiter
 from dialogkit._core.observing.deprecation import Deprecations
 from dialogkit._core.observing.drift import DriftLog
-from dialogkit._core.observing.watch import Hooks, Watch
+from dialogkit._core.observing.hooks import Hooks
+from dialogkit._core.observing.observer import Observer
+from dialogkit._core.observing.watch import Watch
 from dialogkit._core.response import APIResponse
 from dialogkit._core.sending.platform import Default, Platform
-from dialogkit._core.sending.retry import RetryPolicy, RetryQuota
+from dialogkit._core.sending.retry import ErrorStatuses, RetryPolicy, RetryQuota
 from dialogkit._core.sending.settings import DEFAULT_TIMEOUT, Settings
 from dialogkit._core.support.lazy import LazyModule
 from dialogkit._core.support.secret import Secret
@@ -78,10 +80,11 @@ else:
     sender = LazyModule("dialogkit._core.sending.sender")
     pool = LazyModule("dialogkit._core.http.pool")
 
-__all__ = ["APIResponse", "BaseClient", "ClientOptions", "Default", "Namespace", "Platform", "Secret"]
+__all__ = ["APIResponse", "BaseClient", "ClientOptions", "Default", "ErrorStatuses", "Namespace", "Platform", "Secret"]
 
 T = TypeVar("T")
 _HOOKS = frozenset({"on_request", "on_response", "on_retry", "on_rate_limit"})
+_WATCHING = _HOOKS | {"observers"}
 _RATE_LIMIT = "rate_limit takes a RateLimit, a sequence of them, a RateLimiter or None"
 
 
@@ -101,13 +104,16 @@ class ClientOptions(TypedDict, total=False):
     retry: RetryPolicy | None
     """How calls are repeated; up to three attempts unless given, `None` never repeats."""
     on_request: RequestHook | None
-    """Called before each attempt. Hooks may be async; when one fails, that is logged and the call goes on."""
+    """Called before each attempt, which it may prevent by raising `StopCall`. Hooks may be async; when one fails in any
+    other way, that is logged and the call goes on."""
     on_response: ResponseHook | None
     """Called after each answer."""
     on_retry: RetryHook | None
     """Called before each pause between two attempts."""
     on_rate_limit: RateLimitHook | None
     """Called when the limiter made a call wait, or the platform answered 429."""
+    observers: Sequence[Observer]
+    """Who else looks on at calls, beside hooks, the log and OpenTelemetry."""
     http_client: httpx.AsyncClient | AsyncClient | Transport | None
     """Sends the requests, in place of a connection pool of the client's own: an `httpx.AsyncClient`, an
     `httpx2.AsyncClient`, or a `dialogkit.transport.Transport`. It stays yours to close."""
@@ -275,7 +281,7 @@ class BaseClient(Generic[OptionsT]):
             operation_limits=limits.of_operations,
             retry=retry,
             quota=self._shared.quota,
-            watch=before.watch if before is not None and _HOOKS.isdisjoint(changed) else _watch(platform, common),
+            watch=before.watch if before is not None and _WATCHING.isdisjoint(changed) else _watch(platform, common),
             on_drift=common.get("on_drift") or self._shared.drift_log,
             deprecations=self._shared.deprecations,
             said=self._shared.said,
@@ -404,7 +410,7 @@ def _resolved(platform: Platform) -> Platform:
 
 def _watch(platform: Platform, options: ClientOptions) -> Watch:
     given = {name: hook for name, hook in options.items() if name in _HOOKS}
-    return Watch(platform.name, Hooks(**cast("dict[str, Any]", given)))
+    return Watch(platform.name, Hooks(**cast("dict[str, Any]", given)), observers=options.get("observers", ()))
 
 
 def _checked_policy(given: object) -> RetryPolicy:

@@ -1,6 +1,6 @@
 """What can go wrong.
 
-    DialogkitError
+    DialogkitError                    may_have_happened: whether the call may have had its effect
     ├── ConfigurationError            the client cannot work as it is set up
     ├── InvalidArgumentError          an argument is wrong; nothing was sent (also a ValueError)
     ├── APIConnectionError            no answer came; `sent` says whether the request may have reached the server
@@ -18,6 +18,7 @@
     │   └── ReauthorizationRequiredError   ... nor can one, before the user has authorised the app again
     ├── ResponseValidationError       the answer is not what the document promises
     ├── PaginationError               the platform's pages do not advance
+    ├── StopCall                      a hook of yours did not let an attempt go
     └── WebhookVerificationError      a delivery is not proven to come from the platform: reason, status
 
 Every error can be pickled, and none carries a credential.
@@ -33,6 +34,14 @@ WebhookFault: TypeAlias = Literal["missing_signature", "bad_signature", "stale",
 
 class DialogkitError(Exception):
     """Everything that this package raises on purpose."""
+
+    may_have_happened: bool = False
+    """Whether the call may have had its effect, in any of its attempts; `False` means that it certainly had none.
+
+    True when no whole answer came to a request that may have reached the platform, after 408 and 5xx, which gateways
+    write when the deed is done, and for an answer that cannot be read. Also for reads, whose only effect is an answer.
+    A cancelled call says the same in a note of its `CancelledError`.
+    """
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
@@ -69,11 +78,11 @@ class APIConnectionError(DialogkitError):
 
     operation: str
     sent: bool
-    """Whether the request may have reached the server; `False` means that it certainly did not."""
+    """Whether any attempt may have reached the server; `False` means that certainly none did."""
     attempts: int
 
     def __init__(self, message: str, *, operation: str, sent: bool, attempts: int) -> None:
-        super().__init__(message, operation=operation, sent=sent, attempts=attempts)
+        super().__init__(message, operation=operation, sent=sent, attempts=attempts, may_have_happened=sent)
 
 
 class APITimeoutError(APIConnectionError):
@@ -92,7 +101,7 @@ class DeadlineExceededError(DialogkitError):
     attempts: int
 
     def __init__(self, message: str, *, operation: str, sent: bool, attempts: int) -> None:
-        super().__init__(message, operation=operation, sent=sent, attempts=attempts)
+        super().__init__(message, operation=operation, sent=sent, attempts=attempts, may_have_happened=sent)
 
 
 class RateLimitWaitError(DialogkitError):
@@ -133,6 +142,7 @@ class APIStatusError(DialogkitError):
             "headers": {},
             "attempts": 1,
             "retry_after": None,
+            "may_have_happened": may_have_happened(status),
         }
         super().__init__(message, operation=operation, status=status, **(defaults | facts))
 
@@ -210,8 +220,12 @@ class ReauthorizationRequiredError(TokenError):
 
 
 class ResponseValidationError(DialogkitError):
-    """The answer is not what the document promises: with `strict=True` any difference, else only what is unreadable."""
+    """The answer is not what the document promises: with `strict=True` any difference, else only what is unreadable.
 
+    It was an answer of success: what was asked for has happened.
+    """
+
+    may_have_happened = True
     operation: str
     body: bytes
     """The answer as it came."""
@@ -228,6 +242,17 @@ class PaginationError(DialogkitError):
 
     def __init__(self, message: str, *, operation: str) -> None:
         super().__init__(message, operation=operation)
+
+
+class StopCall(DialogkitError):  # noqa: N818 - it is what the hook says, not what went wrong
+    """Raised by a hook `on_request`: the attempt is not sent, and the call ends with this error.
+
+    For whoever must not send what could not be written down first, for example. Any other error of a hook is logged,
+    and the call goes on.
+    """
+
+    def __init__(self, message: str = "A hook stopped the call.") -> None:
+        super().__init__(message)
 
 
 class WebhookVerificationError(DialogkitError):
@@ -260,6 +285,11 @@ STATUS_ERRORS: Mapping[int, type[APIStatusError]] = {
     422: UnprocessableEntityError,
     429: RateLimitError,
 }
+
+
+def may_have_happened(status: int) -> bool:
+    """Say whether a request that was answered with this error status may have had its effect all the same."""
+    return status == 408 or not 400 <= status < 500
 
 
 def status_error_class(status: int) -> type[APIStatusError]:

@@ -171,7 +171,8 @@ class VerifierOptions(TypedDict, total=False):
     location_ids: Accounts | None
     """Whose deliveries are taken: the ids of locations, or a function that says of an id whether it is one of yours. An
     async function is for `verifier(...).receive_async`, which the router of `dialogkit.fastapi` uses. A delivery about
-    another location, or about none, is refused as `foreign`. Everybody's are taken unless given."""
+    another location, or about none, is refused as `foreign`; so an app that others install looks into its token store,
+    which knows a location from the OAuth callback on, and not from an `INSTALL`. Everybody's are taken unless given."""
     max_body: int
     """The most bytes that a body may have; 1,048,576 unless given."""
     on_drift: DriftHandler | None

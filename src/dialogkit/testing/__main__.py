@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             port=options.port,
             **_limits(options.tier),
             seed=not options.empty,
+            lenient=options.lenient,
+            hosts=options.allow_host,
             on_request=_report,
             on_delivery=_report_delivery,
             platform=options.platform,
@@ -72,6 +74,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8080, help="port to bind, 0 for any (default: %(default)s)")
     parser.add_argument("--tier", help=f"rate limits: {_tiers()}; none for none (default: the platform's smallest)")
+    parser.add_argument(
+        "--allow-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="name that requests may call it by, besides numeric addresses and names without a dot; may be repeated",
+    )
+    parser.add_argument("--lenient", action="store_true", help="be kinder than the platform, see Sandbox(lenient=True)")
     parser.add_argument("--empty", action="store_true", help="start without the rows that have fixed ids")
     parser.add_argument(
         "--webhook",

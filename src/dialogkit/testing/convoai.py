@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from dialogkit.convoai.webhooks import HEADER
 from dialogkit.testing.engine.document import Json
-from dialogkit.testing.engine.limits import Usage, Window
+from dialogkit.testing.engine.limits import Usage, Window, retry_after
 from dialogkit.testing.engine.platform import Platform
 from dialogkit.testing.engine.refusals import Refusal, one_text, wrong
 from dialogkit.testing.engine.registry import Call, Outcome, Registry, pick
@@ -279,6 +279,7 @@ def _limit_headers(usage: Usage) -> Mapping[str, str]:
         "X-RateLimit-Limit": str(usage.window.limit),
         "X-RateLimit-Remaining": str(max(0, usage.window.limit - usage.used)),
         "X-RateLimit-Reset": str(math.ceil(usage.clears_at)),
+        **retry_after(usage),
     }
 
 
@@ -295,6 +296,7 @@ PLATFORM: Final = Platform(
     tiers={"free": (Window(30, 60),), "pro": (Window(300, 60),), "enterprise": (Window(3_000, 60),)},
     further_limits={"free": _quotas(60, 20), "pro": _quotas(1_000, 500)},
     limit_headers=_limit_headers,
+    limits_strangers=True,
     error_body=_error_body,
     nonsense=400,
     new_state=State,

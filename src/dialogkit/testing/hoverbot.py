@@ -16,6 +16,7 @@ from dialogkit.testing.engine.platform import Platform
 from dialogkit.testing.engine.refusals import Refusal, one_text
 from dialogkit.testing.engine.registry import Call, Outcome, Registry, pick
 from dialogkit.testing.engine.state import Row, State, Table, iso
+from dialogkit.testing.hooks.deliveries import Persistence
 from dialogkit.testing.hooks.events import Event
 from dialogkit.testing.hooks.signer import Signatures
 
@@ -160,4 +161,6 @@ PLATFORM: Final = Platform(
     seed=fill,
     envelope=envelope,
     signatures=Signatures(headers={"hmac": HEADER}, id_key="idempotencyKey"),
+    # "Exponential backoff for up to 24 hours": eleven attempts within 23.
+    persistence=Persistence(5.0, backoff=80.0, attempts=11),
 )

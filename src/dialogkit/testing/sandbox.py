@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from enum import Enum
 from types import TracebackType
 from typing import Any, Final, Generic, Literal, TypedDict, overload
@@ -16,7 +18,7 @@ from dialogkit.testing.engine.platform import Platform
 from dialogkit.testing.engine.state import State
 from dialogkit.testing.errors import SandboxError
 from dialogkit.testing.faults import Fault
-from dialogkit.testing.hooks.deliveries import Delivery, Persistence
+from dialogkit.testing.hooks.deliveries import Delivery
 from dialogkit.testing.hooks.webhooks import Webhooks
 from dialogkit.testing.hoopai.conveniences import Conveniences
 from dialogkit.testing.hoopai.state import HoopAIState
@@ -51,23 +53,27 @@ class _Options(TypedDict, total=False):
     port: int
     tier: Tier | None
     api_key: str | None
-    seed: bool
+    seed: bool | Literal["live"]
     upload_limit: int
     validate_responses: bool
+    lenient: bool
+    hosts: Collection[str]
     clock: Callable[[], float]
     monotonic: Callable[[], float]
     on_request: Callable[[LoggedRequest], None] | None
     on_delivery: Callable[[Delivery], None] | None
-    webhook_timeout: float
-    webhook_backoff: float
-    webhook_attempts: int
+    webhook_timeout: float | None
+    webhook_backoff: float | None
+    webhook_attempts: int | None
 
 
 class Sandbox(Conveniences, Generic[S]):
     """A stand-in for a platform, in a thread of its own: it serves asyncio, trio and synchronous code alike.
 
     It is driven by the OpenAPI document that the client is made from: it refuses what the document forbids, and
-    remembers what it is told. Use it as a context manager, asynchronous or not::
+    remembers what it is told. Where the live platform was observed to be stricter than its documentation, or to answer
+    in another shape, it does as the platform does, unless it is `lenient`. Use it as a context manager, asynchronous
+    or not::
 
         async with Sandbox() as sandbox:
             async with HoopAI(sandbox.api_key, base_url=sandbox.url, location_id=sandbox.location_id) as hoop:
@@ -92,18 +98,28 @@ class Sandbox(Conveniences, Generic[S]):
         seed: Whether to start with a few rows that have fixed ids. HoopAI: `conversation_1` with `contact_1`, with
             `message_1`, the call `message_call` and the email `email_1`; `conversation_2`; `bot_1`; `agent_1`;
             `voice_agent_1` with `call_1`; `knowledge_base_1`. HoverBot: `conversation_1`, `source_1`. ConvoAI:
-            `agent_1`, which is active and has `document_1`, and `agent_2`, a draft.
+            `agent_1`, which is active and has `document_1`, and `agent_2`, a draft. With `"live"`, HoopAI has
+            `conversation_live` besides, whose answers lack and distort fields as live ones were seen to: a client
+            should survive them.
         upload_limit: Largest file that an upload may have, in bytes.
         validate_responses: Whether to check each answer against the document. One that does not conform is
             answered 500 instead, and leaving the sandbox raises `SandboxError`.
+        lenient: Whether HoopAI's sandbox is kinder than the platform: it takes any `Version`, parameters and properties
+            that nobody knows, and `locationId` in a search for agents; each 429 has `Retry-After`; and answers are
+            shaped as documented, not as observed.
+        hosts: Names that requests may call it by, besides names without a dot and numeric addresses: others are refused
+            with 421, since a page in a browser could reach it under a name of its own.
         clock: What time it is, in epoch seconds: it dates rows, and lets tokens and signed links expire.
         monotonic: The clock of the rate limits, in seconds.
         on_request: Called with each request when it is known what becomes of it, in the sandbox's thread.
         on_delivery: Called with each webhook delivery after each attempt, in the sandbox's thread.
-        webhook_timeout: Seconds within which a webhook must be answered.
-        webhook_backoff: Seconds before a webhook is delivered again; each further pause is twice as long.
-        webhook_attempts: How often a webhook is delivered until it is accepted, at most. By default this takes no more
-            than 46 seconds, which is less than the 5 minutes after which a verifier finds a delivery stale.
+        webhook_timeout: Seconds within which a webhook must be answered, 5 unless given.
+        webhook_backoff: Seconds before a webhook is delivered again; each further pause is twice as long. Unless given,
+            as the platform does it: HoopAI repeats after 2 minutes, up to 12 times within three days, and after 10
+            minutes each time it is told 429; HoverBot after 80 seconds, up to 11 times within a day; of ConvoAI nothing
+            is known, it is half a second. `advance` lets the time pass.
+        webhook_attempts: How often a webhook is delivered until it is accepted, at most. Unless given, as the platform
+            does it, or 6 times with a `webhook_backoff`.
         platform: What to stand in for: `hoopai`, `hoverbot` or `convoai`.
 
     Raises:
@@ -134,30 +150,39 @@ class Sandbox(Conveniences, Generic[S]):
         tier: Tier | _Default | None = SMALLEST,
         api_key: str | None = None,
         location_id: str = "loc_sandbox",
-        seed: bool = True,
+        seed: bool | Literal["live"] = True,
         upload_limit: int = 5 * 1024 * 1024,
         validate_responses: bool = False,
+        lenient: bool = False,
+        hosts: Collection[str] = (),
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         on_request: Callable[[LoggedRequest], None] | None = None,
         on_delivery: Callable[[Delivery], None] | None = None,
-        webhook_timeout: float = 5.0,
-        webhook_backoff: float = 0.5,
-        webhook_attempts: int = 6,
+        webhook_timeout: float | None = None,
+        webhook_backoff: float | None = None,
+        webhook_attempts: int | None = None,
         platform: Platform[Any] | PlatformName = "hoopai",
     ) -> None:
         stood_in_for: Platform[S] = platform if isinstance(platform, Platform) else platform_named(platform)
+        if lenient:
+            stood_in_for = replace(stood_in_for, **stood_in_for.lenient)
+        self._clock, self._monotonic = _Shifted(clock), _Shifted(monotonic)
         settings = Settings(
             platform=stood_in_for,
             tier=_known_tier(stood_in_for, tier),
             api_key=stood_in_for.keys[0] if api_key is None else api_key,
             account=location_id,
             seed=seed,
+            lenient=lenient,
+            hosts=frozenset({host, *hosts}),
             upload_limit=upload_limit,
             validate_responses=validate_responses,
-            clock=clock,
-            monotonic=monotonic,
-            persistence=Persistence(webhook_timeout, webhook_backoff, webhook_attempts),
+            clock=self._clock,
+            monotonic=self._monotonic,
+            persistence=stood_in_for.persistence.but(
+                timeout=webhook_timeout, backoff=webhook_backoff, attempts=webhook_attempts
+            ),
         )
         self.api_key = settings.api_key
         self.host = host
@@ -178,7 +203,7 @@ class Sandbox(Conveniences, Generic[S]):
     def url(self) -> str:
         """The base URL to give to a client, without a slash at its end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self._server.port}"
+        return f"http://{host}:{self._server.port}{self._app.prefix}"
 
     @property
     def app(self) -> SandboxApp[S]:
@@ -217,11 +242,34 @@ class Sandbox(Conveniences, Generic[S]):
         """What was delivered to webhooks since the last `reset`, oldest first; the newest 10,000."""
         return self._app.webhooks.deliveries
 
+    def advance(self, seconds: float) -> None:
+        """Let time pass: tokens expire, links lapse, limits clear, and webhooks that wait are delivered again.
+
+        It does not wait for these deliveries; `webhooks.wait(repeats=False)` does::
+
+            sandbox.advance(3 * 24 * 3600)  # whatever a platform repeats, it has repeated by then
+            sandbox.webhooks.wait(repeats=False)
+
+        Args:
+            seconds: How much, on top of what the clocks say by themselves.
+
+        Raises:
+            ValueError: `seconds` is negative, or no number.
+
+        """
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"seconds must be a number from 0 up, not {seconds!r}.")
+        for clock in (self._clock, self._monotonic):
+            clock.ahead += seconds
+        self.webhooks.advance(seconds)
+
     def reset(self) -> None:
-        """Forget everything: rows, tokens, what counts towards the limits, faults, webhooks, and `requests`.
+        """Forget everything: rows, tokens, what counts towards the limits, faults, webhooks, `requests`, and `advance`.
 
         The port and the key that webhooks are signed with stay.
         """
+        for clock in (self._clock, self._monotonic):
+            clock.ahead = 0.0
         self._app.reset()
 
     def inject(
@@ -314,6 +362,17 @@ def _known_tier(platform: Platform[Any], tier: str | _Default | None) -> str | N
     if tier is not None and tier not in tiers:
         raise ValueError(f"{platform.name} has the tiers {', '.join(tiers)}, not {tier!r}.")
     return tier
+
+
+class _Shifted:
+    """A clock that can be put ahead."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return self._clock() + self.ahead
 
 
 class _Server(ServerThread):

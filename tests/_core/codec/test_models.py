@@ -21,7 +21,7 @@ from dialogkit._core.codec.models import (
     require_together,
     tag_of,
 )
-from dialogkit._core.codec.moments import IsoDateTime, UnixMilliseconds, UnixSeconds
+from dialogkit._core.codec.moments import IsoDateTime, Timestamp, UnixMilliseconds, UnixSeconds
 from dialogkit._core.response import ResponseInfo, response_info
 
 INFO = ResponseInfo(status=200, headers={"x": "y"}, request_id="r1", attempts=1, elapsed=0.5)
@@ -101,6 +101,35 @@ def test_dates_of_the_platform_are_read() -> None:
     assert adapter.validate_json('"2026-01-01T00:00:00.000Z"') == datetime(2026, 1, 1, tzinfo=timezone.utc)
     assert isinstance(adapter.validate_json('"2026-01-01T00:00:00"'), datetime)
     assert adapter.validate_json('"soon"') == "soon"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ('{"seconds":1784283629,"nanoseconds":850000000}', datetime(2026, 7, 17, 10, 20, 29, 850_000, timezone.utc)),
+        ('{"_seconds":1784283629,"_nanoseconds":0}', datetime(2026, 7, 17, 10, 20, 29, 0, timezone.utc)),
+        ('{"seconds":-1}', datetime(1969, 12, 31, 23, 59, 59, 0, timezone.utc)),
+        ('"2026-07-17T10:20:29Z"', datetime(2026, 7, 17, 10, 20, 29, 0, timezone.utc)),
+        ("1784283629850", datetime(2026, 7, 17, 10, 20, 29, 850_000, timezone.utc)),
+        ('"1784283629850"', datetime(2026, 7, 17, 10, 20, 29, 850_000, timezone.utc)),
+    ],
+)
+def test_a_moment_is_read_in_each_of_its_forms(answer: str, expected: datetime) -> None:
+    adapter: TypeAdapter[datetime] = TypeAdapter(Timestamp)
+    found = adapter.validate_json(answer)
+    assert (found, found.utcoffset()) == (expected, timedelta(0))
+    assert adapter.validate_json(adapter.dump_json(found)) == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["{}", '{"nanoseconds":1}', '{"seconds":"1"}', '{"seconds":true}', '{"seconds":1,"more":2}', '{"seconds":1.5}']
+    + [f'{{"seconds":{"9" * digits}}}' for digits in (13, 40, 400)]
+    + ['{"seconds":1,"nanoseconds":' + "9" * 60 + "}"],
+)
+def test_an_object_that_is_no_moment_is_refused(answer: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Timestamp).validate_json(answer)
 
 
 def test_one_of_several_is_needed() -> None:

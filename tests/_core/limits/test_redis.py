@@ -261,6 +261,38 @@ async def test_redis_may_forget_everything(redis: Any, limiter: RedisRateLimiter
     assert await free(redis) == 8  # this process remembers
 
 
+async def test_all_processes_fail_at_once_while_the_day_is_spent(redis: Any, limiter: RedisRateLimiter) -> None:
+    spent = Allowance(200_000, 86_400.0, 0, 40_000.0, begins_anew=True)
+    (await take(limiter, TEN)).settle([spent], 40_000.0)
+    await limiter.aclose()
+    for each in (limiter, RedisRateLimiter(redis, timeout=60)):
+        with pytest.raises(RateLimitWaitError) as caught:
+            await take(each, TEN)
+        assert caught.value.wait == pytest.approx(40_000, abs=10)
+
+
+async def test_a_snapshot_counts_for_all_processes(redis: Any, limiter: RedisRateLimiter) -> None:
+    other = RedisRateLimiter(redis, timeout=60)
+    permits = [await take(each, TEN) for each in (limiter, limiter, other)]
+    named = (RateLimit(1, per=10, name="messages"),)
+    permits.append(await take(limiter, named))
+    waiting = asyncio.create_task(take(limiter, named))
+    await in_line(limiter, 1)
+    permits[0].settle((), 30.0)
+    await limiter.aclose()
+    (state,) = await limiter.snapshot()
+    assert (state.key, state.waiting) == (KEY, 1)
+    assert 25 < state.paused_for <= 30
+    assert {(each.limit, each.per, each.name, each.free) for each in state.windows} == {
+        (10, 60, "", 7),
+        (1, 10, "messages", 0),
+    }
+    waiting.cancel()
+    for permit in permits:
+        permit.settle()
+    await other.aclose()
+
+
 async def test_reports_travel_together(redis: Any, limiter: RedisRateLimiter) -> None:
     limits = (RateLimit(500, per=60),)
     permits = [await take(limiter, limits) for _ in range(150)]

@@ -238,6 +238,99 @@ async def test_a_cancelled_trial_is_not_the_last_one() -> None:
     await limiter.aclose()
 
 
+async def test_tokens_that_were_taken_meanwhile_are_told(redis: Any) -> None:
+    """In flight or on their way back; then another process has none left."""
+    switch = Switch(redis)
+    limits = (RateLimit(5, per=60),)
+    limiter = RedisRateLimiter(switch, timeout=60, retry_every=60)
+    switch.off = True
+    settled, flying = [await limiter.acquire(KEY, limits, max_wait=0) for _ in range(2)]
+    settled.settle()
+    switch.off = False
+    limiter._health._next_trial = 0
+    last = await limiter.acquire(KEY, limits, max_wait=0)
+    await limiter.aclose()
+    other = RedisRateLimiter(redis, timeout=60)
+    permits = [await other.acquire(KEY, limits, max_wait=0) for _ in range(2)]
+    with pytest.raises(RateLimitWaitError):
+        await other.acquire(KEY, limits, max_wait=0)
+    for permit in (flying, last, *permits):
+        permit.settle()
+    for each in (limiter, other):
+        await each.aclose()
+    assert await redis.hkeys(NAME) == [b"state"]
+    assert limiter._keys == {}
+
+
+class Forgetful(Switch):
+    """A client whose next answer is lost, after Redis has done what was asked."""
+
+    lose = False
+
+    async def __call__(self, keys: Sequence[str], args: Iterable[str | int]) -> Any:
+        answer = await super().__call__(keys, args)
+        if self.lose:
+            self.lose = False
+            raise exceptions.ConnectionError("lost")
+        return answer
+
+
+async def test_what_was_told_before_the_answer_was_lost_is_not_counted_twice(redis: Any) -> None:
+    switch = Forgetful(redis)
+    limits = (RateLimit(5, per=60),)
+    limiter = RedisRateLimiter(switch, timeout=60, retry_every=60)
+    switch.off = True
+    (await limiter.acquire(KEY, limits, max_wait=0)).settle()
+    switch.off, switch.lose = False, True
+    limiter._health._next_trial = 0
+    permits = [await limiter.acquire(KEY, limits, max_wait=0)]  # told, but without an answer
+    limiter._health._next_trial = 0
+    permits.append(await limiter.acquire(KEY, limits, max_wait=0))
+    await limiter.aclose()
+    other = RedisRateLimiter(redis, timeout=60)
+    permits += [await other.acquire(KEY, limits, max_wait=0) for _ in range(2)]
+    with pytest.raises(RateLimitWaitError):
+        await other.acquire(KEY, limits, max_wait=0)
+    for permit in permits:
+        permit.settle()
+    for each in (limiter, other):
+        await each.aclose()
+
+
+async def test_one_process_never_exceeds_a_limit_whatever_redis_does(server: RedisServer, redis: Any) -> None:
+    """It goes, comes back empty, forgets everything, and is silent; the clock of the test is the server's."""
+    limit = RateLimit(10, per=0.5)
+    limiter = RedisRateLimiter(redis, timeout=0.1, retry_every=0.05, lease=3)
+    sent: list[float] = []
+    loop = asyncio.get_running_loop()
+    is_over = False
+
+    async def send() -> None:
+        while not is_over:
+            permit = await limiter.acquire(KEY, (limit,), max_wait=None)
+            sent.append(loop.time())
+            await asyncio.sleep(0.002)
+            permit.settle()
+
+    tasks = [asyncio.create_task(send()) for _ in range(6)]
+    for change in (server.stop, server.start, server.freeze, server.go_on):
+        count = len(sent) + 13
+        await until(partial(at_least, sent, count))
+        change()
+    for _ in range(2):
+        await until(partial(at_least, sent, len(sent) + 7))
+        await redis.flushall()
+    await until(partial(at_least, sent, len(sent) + 15))
+    is_over = True
+    await asyncio.gather(*tasks)
+    await limiter.aclose()
+    assert max(sum(first <= each < first + limit.per for each in sent) for first in sent) <= limit.limit
+
+
+def at_least(sent: list[float], count: int) -> bool:
+    return len(sent) >= count
+
+
 async def test_a_long_outage_piles_nothing_up() -> None:
     gate = Gate()
     limiter = RedisRateLimiter(gate, timeout=60, retry_every=60, on_outage="open", lease=1e-9)

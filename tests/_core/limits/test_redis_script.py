@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from dialogkit._core.limits.redis_script import Extents, Granted, Refused, Report, Unfamiliar, encoded, source
+from dialogkit._core.limits.redis_script import Extents, Granted, Refused, Report, Tokens, Unfamiliar, encoded, source
 from dialogkit._core.limits.terms import Allowance, RateLimit
 from dialogkit._core.limits.window import Window, extents_of
 from tests.support.redis_server import RedisServer
@@ -339,3 +340,115 @@ def test_it_does_what_the_windows_in_memory_do(script: Script, seed: int) -> Non
             script.settle(permit, told=told, retry_after=0.0 if refused else None)
             model.settle(permit, told, now, refused=refused)
     assert granted > 20
+
+
+def test_a_pause_is_cut_and_then_one_call_probes(script: Script) -> None:
+    script.settle(script.take(TEN), retry_after=86_400)
+    answer = script.ask(encoded(TEN), "early")
+    assert isinstance(answer, Refused)
+    assert answer.pause == pytest.approx(900, abs=0.01)
+    script.sleep(900)
+    probe = script.take(TEN)
+    answer = script.ask(encoded(TEN), "other")
+    assert isinstance(answer, Refused)
+    assert 0 < answer.pause <= 1
+    script.settle(probe)
+    script.take(TEN)
+    script.take(TEN)
+
+
+def test_a_probe_that_is_refused_pauses_anew(script: Script) -> None:
+    script.settle(script.take(TEN), retry_after=5_000)
+    script.sleep(900)
+    script.settle(script.take(TEN), retry_after=5_000)
+    answer = script.ask(encoded(TEN), "x")
+    assert isinstance(answer, Refused)
+    assert answer.pause == pytest.approx(900, abs=0.01)
+
+
+def test_a_probe_whose_process_has_died_or_gave_it_back_is_not_waited_for(script: Script) -> None:
+    script.settle(script.take(TEN), retry_after=5_000)
+    script.sleep(900)
+    script.release(script.take(TEN))
+    script.take(TEN, lease=20)  # the next probe
+    assert isinstance(script.ask(encoded(TEN), "x"), Refused)
+    script.sleep(20)
+    script.take(TEN)
+    script.take(TEN)
+
+
+def test_a_spent_day_that_no_limit_is_about_is_known_to_all(script: Script) -> None:
+    older = script.take(TEN)
+    script.sleep(0.001)
+    newer = script.take(TEN)
+    script.settle(newer, told=[Allowance(1_000, 86_400.0, 0, 40_000.0, begins_anew=True)])
+    script.settle(older, told=[Allowance(1_000, 86_400.0, 5, 40_000.0, begins_anew=True)])
+    answer = script.ask(encoded(TEN), "x")
+    assert isinstance(answer, Refused)
+    assert answer.pause == pytest.approx(40_000, abs=0.01)
+    script.sleep(39_999)
+    assert isinstance(script.ask(encoded(TEN), "x"), Refused)
+    script.sleep(1)
+    script.take(TEN)
+
+
+def test_newer_knowledge_ends_a_spent_day(script: Script) -> None:
+    older, newer = script.take(TEN), script.take(TEN)
+    script.settle(older, told=[Allowance(1_000, 86_400.0, 0, 40_000.0, begins_anew=True)])
+    script.settle(newer, told=[Allowance(1_000, 86_400.0, 7, 40_000.0, begins_anew=True)])
+    script.take(TEN)
+
+
+def tell(script: Script, tokens: Tokens, *, born: int = 0) -> Granted | Unfamiliar:
+    how, now_born = script.run("tell", tokens.id, born, *tokens.rows(), round(LEASE * 1e6))
+    return Granted(now_born) if how == 1 else Unfamiliar(now_born)
+
+
+def test_what_a_process_tells_counts_once_however_often_it_is_told(script: Script) -> None:
+    (extent,) = extents_of(TEN[0])
+    now = time.monotonic()
+    tokens = Tokens("told", ((extent, ((now + 4, 3), (now + 6, 2))),), (("flying", encoded(TEN)),))
+    for _ in range(3):
+        assert isinstance(tell(script, tokens), Granted)
+    assert [script.wait(TEN, ahead=ahead) > 0 for ahead in (3, 4)] == [False, True]
+    script.sleep(4.1)
+    assert [script.wait(TEN, ahead=ahead) > 0 for ahead in (6, 7)] == [False, True]
+    script.settle(Permit("flying", encoded(TEN)))
+    script.sleep(2)
+    assert [script.wait(TEN, ahead=ahead) > 0 for ahead in (8, 9)] == [False, True]
+    assert script.redis.hkeys("key") == [b"state"]
+
+
+def test_who_holds_tokens_that_this_state_does_not_know_is_told_so(script: Script) -> None:
+    first = script.ask(encoded(TEN), "before", born=0, holds=False)
+    assert isinstance(first, Granted)
+    script.redis.delete("key")
+    script.sleep(1)
+    answer = script.ask(encoded(TEN), "after", born=first.born, holds=True)
+    assert isinstance(answer, Unfamiliar)
+    assert isinstance(tell(script, Tokens("x", (), ()), born=first.born), Unfamiliar)
+    assert isinstance(tell(script, Tokens("x", (), (("before", encoded(TEN)),)), born=answer.born), Granted)
+    pause = script.ask(encoded(TEN), "after", born=answer.born, holds=True)
+    assert isinstance(pause, Refused)  # so that the others have time to speak
+    assert 1 < pause.pause < 2
+    script.sleep(pause.pause)
+    for _ in range(9):
+        script.take(TEN)
+    assert script.wait(TEN) > 0
+
+
+def test_much_that_is_told_is_remembered_together_and_comes_back_late_rather_than_early(script: Script) -> None:
+    (extent,) = extents_of(RateLimit(500, per=100))
+    limits = (RateLimit(500, per=100),)
+    for number in range(20):
+        coming = tuple((time.monotonic() + 1 + 4 * index + number / 10, 1) for index in range(20))
+        tell(script, Tokens(str(number), ((extent, coming),), ()))
+    assert script.redis.memory_usage("key") <= 4096
+    free = []
+    for step in range(9):
+        free.append(sum(script.wait(limits, ahead=ahead) == 0 for ahead in range(0, 500, 5)) * 5)
+        assert free[-1] <= 100 + 20 * (step * 10 / 4 + 2)
+        script.sleep(10)
+    assert free == sorted(free)
+    assert free[0] == 100
+    assert script.wait(limits, ahead=499) == 0

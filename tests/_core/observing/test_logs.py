@@ -20,8 +20,9 @@ from dialogkit._core.errors import (
     ServerError,
 )
 from dialogkit._core.http.transport import Request
+from dialogkit._core.observing.hooks import Hooks
 from dialogkit._core.observing.logs import LONGEST_BODY, excerpt
-from dialogkit._core.observing.watch import Attempt, Hooks, Watch
+from dialogkit._core.observing.watch import Attempt, Watch
 from dialogkit._core.support.printing import printable
 from tests._core.toy import CREATE_THING, GET_PICTURE, GET_THING, KEY
 from tests.support.messages import answer_of, request_of

@@ -25,7 +25,8 @@ import dialogkit
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import APIConnectionError, APITimeoutError, DialogkitError, ServerError
 from dialogkit._core.http.transport import Request
-from dialogkit._core.observing.watch import Attempt, Hooks, Watch
+from dialogkit._core.observing.hooks import Hooks
+from dialogkit._core.observing.watch import Attempt, Watch
 from tests._core.toy import GET_THING, KEY
 from tests.support.messages import answer_of, request_of
 
@@ -430,7 +431,8 @@ async def test_broken_spans_cost_no_metrics(collected: Collected, monkeypatch: p
 
 APPLICATION = """
 import asyncio, json
-from dialogkit._core.observing.watch import Hooks, Watch
+from dialogkit._core.observing.hooks import Hooks
+from dialogkit._core.observing.watch import Watch
 from tests._core.toy import GET_THING
 from tests.support.messages import answer_of, request_of
 

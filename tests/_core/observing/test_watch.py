@@ -16,9 +16,11 @@ import pytest
 import trio
 
 from dialogkit._core.errors import APITimeoutError, ConfigurationError
-from dialogkit._core.events import RateLimitEvent, RequestEvent, ResponseEvent, RetryEvent
+from dialogkit._core.events import Drift, RateLimitEvent, RequestEvent, ResponseEvent, RetryEvent
 from dialogkit._core.http.transport import Answer, Request
-from dialogkit._core.observing.watch import Attempt, Hooks, Watch
+from dialogkit._core.observing.drift import DriftLog
+from dialogkit._core.observing.hooks import Hooks
+from dialogkit._core.observing.watch import Attempt, Watch
 from dialogkit._core.support.callbacks import Guarded
 from tests._core.toy import GET_THING, KEY
 from tests.support.messages import answer_of, request_of
@@ -118,6 +120,25 @@ def test_an_echoed_credential_is_no_request_id() -> None:
 
     asyncio.run(main())
     assert events[0].request_id == "***"
+
+
+def test_what_the_platform_calls_a_request_forges_no_line() -> None:
+    events: list[ResponseEvent] = []
+
+    async def main() -> None:
+        attempt = await begin(Watch("Toy", Hooks(on_response=events.append)))
+        assert attempt is not None
+        await attempt.answered(answer_of(200), "req\n2027-01-01 CRITICAL forged\x9b2J\u202e")
+
+    asyncio.run(main())
+    assert events[0].request_id == "req\\n2027-01-01 CRITICAL forged\\x9b2J\\u202e"
+
+
+def test_a_drift_forges_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    DriftLog()(Drift(operation="get_thing", location="a\nb[3]", message="c\x1b[2J\u202e"))
+    (line,) = caplog.messages
+    assert "at a\\nb[]: c\\x1b[2J\\u202e. It was read" in line
+    assert line.isprintable()
 
 
 def test_events_can_be_pickled_and_not_changed() -> None:

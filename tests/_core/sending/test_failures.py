@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from dialogkit._core import errors
 from dialogkit._core.errors import APIStatusError
+from dialogkit._core.http.transport import Answer
 from dialogkit._core.sending.errors import Refusal, request_id_of, retry_after_of, status_error
 from tests.support.messages import answer_of
 
@@ -188,3 +190,62 @@ def test_retry_after_as_a_date_without_the_platforms_clock() -> None:
 def test_no_retry_after_is_too_odd(text: str) -> None:
     found = retry_after_of({"retry-after": text})
     assert found is None or found >= 0
+
+
+FORGED = "x\n2026-01-01 CRITICAL root: forged\x1b[2J\x1b]0;pwned\x07\u202e"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": FORGED},
+        {"code": FORGED, "message": "m"},
+        {"traceId": FORGED},
+        {"requestId": FORGED},
+        {"error": FORGED},
+        {"error": {"message": [FORGED, {FORGED: FORGED}], "code": FORGED}},
+        {FORGED: FORGED},
+        f"<html><title>{FORGED}</title>",
+    ],
+)
+def test_no_line_is_forged(body: object) -> None:
+    error = error_of(body)
+    for text in (str(error), error.detail, error.code or "", error.request_id or ""):
+        assert text.isprintable()
+
+
+def test_a_request_id_of_a_header_is_printable() -> None:
+    assert request_id_of(Answer(400, [(b"X-Request-Id", b"ab\x9b2J")])) == "ab\\x9b2J"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b'{"traceId": "body"}', "body"),
+        (b'{"rows": [{"traceId": "row"}], "traceId": "body"}', "body"),
+        (b'{"traceId": "body", "rows": [{"traceId": "row"}]}', "body"),
+        (b'{"rows": [{"traceId": "row"}, {"traceId": "other"}]}', "header"),
+        (b'{"traceId": 7}', "header"),
+        (b'"traceId" "traceId"', "header"),
+        (b"{}", "header"),
+    ],
+)
+def test_the_trace_id_of_a_body_comes_first(content: bytes, expected: str) -> None:
+    assert request_id_of(answer_of(headers={"X-Request-Id": "header"}), content) == expected
+    assert error_for(400, content, {"X-Request-Id": "header"}).request_id == expected
+
+
+def test_a_401_names_its_usual_causes() -> None:
+    assert "version" not in str(error_for(401)).lower()
+    refusal = replace(REFUSAL, version_header="Version")
+    told = str(status_error(refusal, answer_of(401), b""))
+    assert all(cause in told for cause in ("key or token", "scope", "Version"))
+
+
+def test_an_echo_in_another_spelling_is_blotted_out_everywhere() -> None:
+    quoted = "token%2D123456"
+    content = json.dumps({"message": f"bad {quoted}", quoted: [quoted.upper()]}).encode()
+    error = error_for(401, content, {"X-Echo": quoted}, ("token-123456",))
+    assert quoted not in repr(vars(error)).lower()
+    assert error.detail == "bad ***"
+    assert error_for(500, "token-123456".encode("utf-16"), None, ("token-123456",)).body.endswith("***")

@@ -15,6 +15,11 @@ def test_pauses_grow_up_to_the_longest() -> None:
     assert [policy.delay(attempts) for attempts in range(1, 11)] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30, None]
 
 
+def test_a_policy_may_wait_for_as_long_as_a_platform_documents() -> None:
+    policy = RetryPolicy(base_delay=30, random=lambda: 1.0)
+    assert [policy.delay(attempts) for attempts in range(1, 4)] == [30, 30, None]
+
+
 @given(st.integers(1, 2_000), st.floats(0, 1, exclude_max=True))
 def test_jitter_is_full(attempts: int, drawn: float) -> None:
     delay = RetryPolicy(max_attempts=5_000, random=lambda: drawn).delay(attempts)
@@ -48,7 +53,23 @@ def test_what_may_be_repeated() -> None:
     assert may_repeat_unanswered("never-after-sent", sent=False)
     assert not may_repeat_unanswered("never-after-sent", sent=True)
     assert may_repeat_unanswered("idempotent", sent=True)
-    assert may_repeat("never-after-sent", 503, 1.0)
-    assert not may_repeat("never-after-sent", 503, None)
-    assert not may_repeat("never-after-sent", 500, 1.0)
-    assert not may_repeat("safe", 501, None)
+    assert may_repeat("never-after-sent", 429)
+    assert not may_repeat("never-after-sent", 503)
+    assert not may_repeat("never-after-sent", 500)
+    assert not may_repeat("safe", 501)
+
+
+@given(st.integers(400, 999))
+def test_the_class_of_a_status_says_whether_it_passes(status: int) -> None:
+    passes = status in {408, 425, 429} if status < 500 else status not in {501, 505, 511}
+    assert ErrorStatuses().may_repeat("safe", status) == ErrorStatuses().may_repeat("idempotent", status) == passes
+    assert ErrorStatuses().may_repeat("never-after-sent", status) == (status == 429)
+
+
+def test_what_a_platform_documents_is_data() -> None:
+    statuses = ErrorStatuses(passing=frozenset({423, 429}), unprocessed=frozenset({423, 429, 503}))
+    assert statuses.may_repeat("safe", 423)
+    assert not statuses.may_repeat("safe", 408)
+    assert statuses.may_repeat("never-after-sent", 503)
+    assert statuses.retry_cost(423, limited=True) == 1.0
+    assert statuses.retry_cost(429, limited=True) == 0.0

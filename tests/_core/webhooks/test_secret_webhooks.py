@@ -290,3 +290,21 @@ def test_convoai_s_deliveries_have_no_id() -> None:
     assert received.id is None
     assert received.key.startswith("convoai:sha256:")
     assert (received.event.agent_id, received.event.data) == ("a1", {"id": "m1"})
+
+
+UNSIGNED = st.dictionaries(st.sampled_from(["Idempotency-Key", "webhookId", "X-Id"]), st.text(max_size=9))
+
+
+@each_vendor
+@fuzzed
+@given(payload=payloads, unsigned=UNSIGNED)
+def test_what_is_not_signed_makes_nothing_new(vendor: Vendor, payload: Any, unsigned: dict[str, str]) -> None:
+    delivery = vendor.signer.sign(json.dumps(payload).encode())
+
+    def key(headers: dict[str, str]) -> Any:
+        try:
+            return vendor.receive(delivery.body, headers, tolerance=None, on_drift=ignore).key
+        except WebhookVerificationError:
+            return None
+
+    assert key({**delivery.headers, **unsigned}) == key(dict(delivery.headers))

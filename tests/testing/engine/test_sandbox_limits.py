@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialogkit.testing import Sandbox
+from dialogkit.testing import Sandbox, SandboxError
 from dialogkit.testing.engine.limits import Limits, Window
 from dialogkit.testing.hoopai.limits import TIERS, headers
 from tests.testing.tools import HERE, Clock, client_of
@@ -34,12 +34,13 @@ def test_a_burst_ends_at_the_limit_of_the_second(time: Monotonic) -> None:
     assert verdicts[0].headers == {
         "X-RateLimit-Limit-Daily": "200000",
         "X-RateLimit-Daily-Remaining": "199999",
+        "X-RateLimit-Daily-Reset": "86400000",
         "X-RateLimit-Interval-Milliseconds": "1000",
         "X-RateLimit-Max": "10",
         "X-RateLimit-Remaining": "9",
     }
     assert verdicts[-1].headers["X-RateLimit-Remaining"] == "0"
-    assert verdicts[-1].headers["Retry-After"] == "1"
+    assert "Retry-After" not in verdicts[-1].headers, "a client waits the interval"
 
 
 def test_waiting_is_rounded_up_to_whole_seconds(time: Monotonic) -> None:
@@ -68,13 +69,54 @@ def test_keys_are_counted_apart(time: Monotonic) -> None:
     assert limits.admit(("a", "x")).retry_after == 1
 
 
-def test_what_is_left_of_the_day_starts_anew_with_the_next(time: Monotonic) -> None:
+def test_a_day_begins_with_the_first_request_and_lasts_24_hours(time: Monotonic) -> None:
     limits = Limits((Window(1, 1),), time, headers)
-    limits.admit("key")
+
+    def told() -> tuple[str, str]:
+        said = limits.admit("key").headers
+        return said["X-RateLimit-Daily-Remaining"], said["X-RateLimit-Daily-Reset"]
+
+    assert told() == ("199999", "86400000")
+    time.now += 1.5
+    assert told() == ("199998", "86398500")
+    time.now += 86_397.5
+    assert told() == ("199997", "1000")
     time.now += 1
-    assert limits.admit("key").headers["X-RateLimit-Daily-Remaining"] == "199998"
-    time.now += 86_400
-    assert limits.admit("key").headers["X-RateLimit-Daily-Remaining"] == "199999"
+    assert told() == ("199999", "86400000")
+
+
+def test_a_day_that_is_spent(time: Monotonic) -> None:
+    limits = Limits((Window(10, 1),), time, headers, day=3)
+    assert [limits.admit("key").retry_after for _ in range(4)] == [None, None, None, 86_400]
+    time.now += 80_000
+    spent = limits.admit("key")
+    assert spent.retry_after == 6_400
+    assert spent.headers["X-RateLimit-Daily-Reset"] == "6400000"
+    assert "Retry-After" not in spent.headers
+    assert limits.admit("other").retry_after is None
+    time.now += 6_400
+    assert limits.admit("key").retry_after is None
+
+
+def test_a_day_can_be_spent_at_once() -> None:
+    with Sandbox(monotonic=Monotonic()) as sandbox, client_of(sandbox) as api:
+        other = {"locationId": sandbox.add_location("loc_other")}
+        sandbox.spend_day()
+        answer = api.get("/conversations/bots", params=HERE)
+        assert answer.status_code == 429
+        assert answer.headers["X-RateLimit-Daily-Remaining"] == "0"
+        assert answer.headers["X-RateLimit-Daily-Reset"] == "86400000"
+        assert api.get("/conversations/bots", params=other).status_code == 200, "each location has a day of its own"
+        sandbox.advance(86_400)
+        assert api.get("/conversations/bots", params=HERE).status_code == 200
+    with pytest.raises(SandboxError, match="give it a tier"):
+        Sandbox(tier=None).spend_day()
+
+
+def test_leniently_each_429_says_how_long_to_wait() -> None:
+    with Sandbox(monotonic=Monotonic(), lenient=True) as sandbox, client_of(sandbox) as api:
+        answers = [api.get("/conversations/bots", params=HERE) for _ in range(11)]
+    assert answers[-1].headers["Retry-After"] == "1"
 
 
 @given(st.lists(st.floats(0, 3), min_size=1, max_size=200))
@@ -111,7 +153,8 @@ def test_over_http() -> None:
         answers = [api.get("/conversations/bots", params=HERE) for _ in range(11)]
         assert [answer.status_code for answer in answers] == [200] * 10 + [429]
         assert answers[0].headers["X-RateLimit-Remaining"] == "9"
-        assert answers[-1].headers["Retry-After"] == "1"
+        assert "Retry-After" not in answers[-1].headers
+        assert answers[-1].headers["X-RateLimit-Interval-Milliseconds"] == "1000"
         assert answers[-1].json()["statusCode"] == 429
         other = {"locationId": "loc_other"}
         assert api.get("/conversations/bots", params=other).status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -35,16 +36,55 @@ def test_401_comes_before_everything_else(sandbox: Sandbox) -> None:
     refused(httpx.get(f"{sandbox.url}/conversations/bots"), 401)
 
 
-def test_the_version_header_is_required_but_open(sandbox: Sandbox) -> None:
-    headers = {"Authorization": f"Bearer {sandbox.api_key}"}
-    message = refused(httpx.get(f"{sandbox.url}/conversations/bots", headers=headers, params=HERE), 400)
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [(None, "version header was not found."), ("2019-01-01", "version header is invalid"), ("2021-04-15", None)],
+)
+def test_the_version_header_must_be_known(sandbox: Sandbox, version: str | None, message: str | None) -> None:
+    headers = {"Authorization": f"Bearer {sandbox.api_key}", **({} if version is None else {"Version": version})}
+    answer = httpx.get(f"{sandbox.url}/conversations/bots", headers=headers, params=HERE)
+    if message is None:
+        ok(answer)
+    else:
+        assert refused(answer, 401) == message
+        assert answer.json()["error"] == "Unauthorized"
+
+
+@pytest.fixture(scope="module")
+def lenient() -> Iterator[httpx.Client]:
+    with Sandbox(tier=None, lenient=True, validate_responses=True) as sandbox, client_of(sandbox) as api:
+        yield api
+
+
+def test_leniently_any_version_will_do(lenient: httpx.Client) -> None:
+    ok(lenient.get("/conversations/bots", headers={"Version": "2019-01-01"}, params=HERE))
+    message = refused(lenient.get("/conversations/bots", headers={"Version": ""}, params=HERE), 400)
     assert message == "the header Version should not be empty"
-    ok(httpx.get(f"{sandbox.url}/conversations/bots", headers={**headers, "Version": "2021-04-15"}, params=HERE))
+
+
+def test_a_missing_scope_is_named(sandbox: Sandbox) -> None:
+    token = sandbox.add_token("conversations.readonly", "conversations/message.readonly")
+    with client_of(sandbox, token) as api:
+        ok(api.get("/conversations/conversation_1"))
+        ok(api.get("/conversations/bots", params=HERE))  # which names no scope
+        message = refused(api.put("/conversations/conversation_1", json=HERE), 401)
+    assert message == "The token is not authorized for this scope."
+
+
+def test_a_private_token_reaches_its_location_only_and_may_lapse(sandbox: Sandbox) -> None:
+    other = sandbox.add_location("loc_other")
+    with client_of(sandbox, sandbox.add_token(location_id=other, expires_in=60)) as api:
+        ok(api.get("/conversations/bots", params={"locationId": other}))
+        refused(api.get("/conversations/bots", params=HERE), 403)
+        sandbox.advance(60)
+        assert refused(api.get("/conversations/bots", params={"locationId": other}), 401) == "The token has expired"
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/nowhere"), ("GET", "/conversations/bots/"), ("GET", "/")])
 def test_unknown_paths_get_404(api: httpx.Client, method: str, path: str) -> None:
-    assert path in refused(api.request(method, path), 404)
+    answer = api.request(method, path)
+    assert refused(answer, 404) == f"Cannot {method} {path}"
+    assert answer.json()["error"] == "Not Found"
 
 
 def test_unknown_methods_get_405_with_what_is_allowed(api: httpx.Client) -> None:
@@ -73,11 +113,60 @@ def test_parameters_that_are_required_together(api: httpx.Client) -> None:
 def test_a_parameter_that_comes_twice_is_a_list(api: httpx.Client) -> None:
     refused(api.get("/conversations/", params=[("limit", "1"), ("limit", "2")]), 422)
     ok(api.get("/conversations/search", params={**HERE, "startAfterDate": [5, 6]}))
+    ok(api.get("/conversations/search", params={**HERE, "startAfterDate[]": [5, 6]}))  # as an official client writes it
 
 
-def test_unknown_parameters_and_properties_are_let_through(api: httpx.Client) -> None:
-    ok(api.get("/conversations/", params={"colour": "red"}))
-    ok(api.post("/conversations/bots", json={**HERE, "name": "B", "systemPrompt": "", "colour": "red"}))
+BOT = {**HERE, "name": "B", "systemPrompt": ""}
+
+
+def test_unknown_parameters_and_properties_are_refused_by_name(api: httpx.Client) -> None:
+    answer = api.get("/conversations/", params={"colour": "red", "size": "9"})
+    refused(answer, 422)
+    assert answer.json()["message"] == ["property colour should not exist", "property size should not exist"]
+    assert answer.json()["error"] == "Unprocessable Entity"
+    answer = api.post("/conversations/bots", json={**BOT, "colour": "red"})
+    assert answer.json()["message"] == ["property colour should not exist"]
+
+
+def test_what_is_nested_is_named_with_its_place(api: httpx.Client) -> None:
+    hours = {
+        "dayOfTheWeek": 1,
+        "intervals": [{"startHour": 9, "startMinute": 0, "endHour": 17, "endMinute": 0, "x": 1}],
+    }
+    answer = api.post("/voice-ai/agents", json={**HERE, "agentWorkingHours": [hours]})
+    assert refused(answer, 422) == "agentWorkingHours.0.intervals.0.property x should not exist"
+    call = {**HERE, "type": "Call", "conversationId": "conversation_1", "call": {"to": "+1", "colour": "red"}}
+    assert refused(api.post("/conversations/messages/inbound", json={**call}), 422).startswith("property locationId")
+
+
+def test_what_is_unknown_in_a_member_of_a_union_is_found(api: httpx.Client) -> None:
+    details = {"workflowIds": ["w"], "triggerCondition": "c", "colour": "red"}
+    action = {"type": "triggerWorkflow", "name": "N", "details": details}
+    answer = api.post("/conversation-ai/agents/agent_1/actions", json=action)
+    assert refused(answer, 422) == "details.property colour should not exist"
+
+
+def test_free_objects_may_have_anything() -> None:
+    with Sandbox(platform="hoverbot", tier=None) as sandbox, client_of(sandbox) as api:
+        ok(api.post("/v1/conversations", json={"channel": "web", "metadata": {"a": {"b": 1}}, "unknown": "is taken"}))
+
+
+def test_leniently_unknown_parameters_and_properties_are_let_through(lenient: httpx.Client) -> None:
+    ok(lenient.get("/conversations/", params={"colour": "red"}))
+    ok(lenient.post("/conversations/bots", json={**BOT, "colour": "red"}))
+    ok(lenient.get("/conversation-ai/agents/search", params=HERE))
+
+
+def test_a_search_for_agents_takes_no_location(api: httpx.Client) -> None:
+    message = refused(api.get("/conversation-ai/agents/search", params=HERE), 422)
+    assert message == "property locationId should not exist"
+    ok(api.get("/conversation-ai/agents/search"))
+
+
+def test_a_lone_date_is_a_date(api: httpx.Client) -> None:
+    dates = {"startDate": "2026-01-01", "endDate": "2100-12-31"}
+    assert ok(api.get("/voice-ai/calls", params={**HERE, **dates}))["total"] == 1
+    assert "startDate" in refused(api.get("/voice-ai/calls", params={**HERE, "startDate": "2026-13-01"}), 422)
 
 
 @pytest.mark.parametrize(

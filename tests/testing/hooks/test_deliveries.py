@@ -453,7 +453,7 @@ def test_messages_can_be_looked_up(sandbox: Sandbox, api: httpx.Client, receiver
     sandbox.webhooks.wait()
     event = receiver.received[0].payload
     assert ok(api.get(f"{SEND}/{event['messageId']}"))["message"]["conversationId"] == event["conversationId"]
-    assert ok(api.get(f"{SEND}/email/{event['emailMessageId']}"))["body"] == event["body"]
+    assert ok(api.get(f"{SEND}/email/{event['emailMessageId']}"))["emailMessage"]["body"] == event["body"]
 
 
 def test_knowledge_that_is_removed(sandbox: Sandbox, api: httpx.Client, receiver: Receiver, hook: Registration) -> None:
@@ -635,9 +635,9 @@ async def test_waiting_that_is_cancelled_leaves_no_thread_behind(
     courier, ended = sandbox.webhooks._courier, threading.Event()
     wait = courier.wait
 
-    def watched(timeout: float, given_up: threading.Event | None = None) -> None:
+    def watched(timeout: float, **options: Any) -> None:
         try:
-            wait(timeout, given_up)
+            wait(timeout, **options)
         finally:
             ended.set()
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from dialogkit.testing import Sandbox
-from tests.testing.tools import HERE, ok, refused
+from tests.testing.tools import ok, refused
 
 AGENTS = "/conversation-ai/agents"
 NEW = {"name": "Booker", "personality": "Kind", "goal": "Book", "instructions": "Ask"}
@@ -84,7 +84,7 @@ def test_search_pages_by_the_last_id(api: httpx.Client, sandbox: Sandbox) -> Non
     ids = ["agent_1", *sandbox.add_agents(24)]
     first = ok(api.get(f"{AGENTS}/search"))
     assert (first["count"], first["totalCount"]) == (20, 25)
-    second = ok(api.get(f"{AGENTS}/search", params={**HERE, "startAfter": first["agents"][-1]["id"]}))
+    second = ok(api.get(f"{AGENTS}/search", params={"startAfter": first["agents"][-1]["id"]}))
     assert [row["id"] for row in [*first["agents"], *second["agents"]]] == ids
     assert ok(api.get(f"{AGENTS}/search", params={"startAfter": "", "limit": 3}))["count"] == 3
     found = ok(api.get(f"{AGENTS}/search", params={"query": "agent 2"}))

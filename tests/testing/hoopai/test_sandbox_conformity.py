@@ -64,6 +64,8 @@ OF_TAG: Mapping[str, Mapping[str, Any]] = {
     "voice_agents": {"agentId": "voice_agent_1"},
     "voice_actions": {"agentId": "voice_agent_1", "actionId": "vaction_1"},
 }
+ALIASED = {"get_voice_agent", "list_voice_agents"}
+"""Operations whose answers use an alias (`x-also-known-as`), of which JSON Schema knows nothing."""
 CURSORS = {"startAfter", "startAfterDate", "lastMessageId", "lastFaqId", "lastKnowledgeBaseId", "cursor"}
 
 schema: Any = schemathesis.openapi.from_path(DOCUMENT)
@@ -120,6 +122,10 @@ def test_answers_conform(case: Any, sandbox: Sandbox) -> None:
     chosen = [*CHECKS, checks.negative_data_rejection]
     if case.meta is None or case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
         aim(case)
-        chosen = CHECKS  # what was changed is taken for invalid when it cannot be expressed as JSON, as a file cannot
+        chosen = [
+            *CHECKS
+        ]  # what was changed is taken for invalid when it cannot be expressed as JSON, as a file cannot
+    if case.operation.definition.raw["operationId"] in ALIASED:
+        chosen.remove(checks.response_schema_conformance)  # the sandbox checks these by itself, and knows aliases
     headers = {"Authorization": f"Bearer {sandbox.api_key}", **VERSION}
     case.call_and_validate(base_url=sandbox.url, headers=headers, checks=chosen)

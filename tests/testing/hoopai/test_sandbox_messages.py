@@ -14,9 +14,9 @@ SEND = "/conversations/messages"
 
 
 def listed(api: httpx.Client, conversation_id: str, **query: Any) -> dict[str, Any]:
-    answer = ok(api.get(f"/conversations/{conversation_id}/messages", params=query))
-    assert answer["traceId"]
-    page: dict[str, Any] = answer["messages"]
+    answer = api.get(f"/conversations/{conversation_id}/messages", params=query)
+    assert answer.json()["traceId"]
+    page: dict[str, Any] = ok(answer)["messages"]
     return page
 
 
@@ -110,8 +110,9 @@ def test_a_recorded_call_can_be_heard(api: httpx.Client, kind: str) -> None:
 
 
 def test_only_calls_have_recordings_and_their_attachments_replaced(api: httpx.Client) -> None:
-    refused(api.get(f"{SEND}/message_1/locations/loc_sandbox/recording"), 404)
-    refused(api.get("/conversations/locations/loc_sandbox/messages/message_1/transcription"), 404)
+    message = refused(api.get(f"{SEND}/message_1/locations/loc_sandbox/recording"), 400)
+    assert message == "CONVERSATIONS_MSG_RECORDING_NOT_FOUND"
+    refused(api.get("/conversations/locations/loc_sandbox/messages/message_1/transcription"), 422)
     refused(api.put(f"{SEND}/message_1/attachments", json={"attachments": []}), 403)
     refused(api.put(f"{SEND}/message_call/attachments", json={"attachments": []}), 403)
 
@@ -119,12 +120,13 @@ def test_only_calls_have_recordings_and_their_attachments_replaced(api: httpx.Cl
 def test_transcriptions(api: httpx.Client) -> None:
     path = "/conversations/locations/loc_sandbox/messages/message_call/transcription"
     sentences = ok(api.get(path))
-    assert [each["sentenceIndex"] for each in sentences] == [0, 1, 2, 3]
-    assert sentences[-1]["endTime"] == 12_000
+    assert [each["speaker"] for each in sentences] == [0, 1, 0, 1]
+    assert all(each.keys() == {"speaker", "transcript", "startTime", "endTime"} for each in sentences)
+    assert sentences[-1]["endTime"] == 12.0
     text = api.get(f"{path}/download")
     assert text.headers["Content-Type"] == "text/plain"
     assert text.headers["Content-Disposition"] == 'attachment; filename="transcription.txt"'
-    assert text.text.splitlines() == [f"{each['mediaChannel']}: {each['transcript']}" for each in sentences]
+    assert text.text.splitlines() == [f"{each['speaker'] + 1}: {each['transcript']}" for each in sentences]
 
 
 def test_the_status_can_be_set(api: httpx.Client) -> None:
@@ -156,7 +158,7 @@ def test_emails_have_their_text_apart(api: httpx.Client) -> None:
     sent = ok(api.post(SEND, json=body))
     message = ok(api.get(f"{SEND}/{sent['messageId']}"))["message"]
     assert (message["body"], message["meta"]["email"]["messageIds"]) == ("", [sent["emailMessageId"]])
-    email = ok(api.get(f"{SEND}/email/{sent['emailMessageId']}"))
+    email = ok(api.get(f"{SEND}/email/{sent['emailMessageId']}"))["emailMessage"]
     assert (email["body"], email["subject"], email["cc"], email["direction"]) == (
         "<b>Hi</b>",
         "Hi",
@@ -178,7 +180,7 @@ def test_a_scheduled_email_can_be_cancelled(api: httpx.Client, clock: Clock) -> 
 def test_an_inbound_email(api: httpx.Client) -> None:
     body = {"type": "Email", "contactId": "contact_1", "html": "Re", "subject": "Re", "direction": "inbound"}
     answer = ok(api.post(f"{SEND}/inbound", json=body))
-    email = ok(api.get(f"{SEND}/email/{answer['emailMessageId']}"))
+    email = ok(api.get(f"{SEND}/email/{answer['emailMessageId']}"))["emailMessage"]
     assert (email["from"], email["direction"]) == ("ada.abbott.0@example.com", "inbound")
 
 
@@ -200,7 +202,7 @@ def test_reviews_are_answered_in_review_conversations(api: httpx.Client, sandbox
 def test_typing(api: httpx.Client) -> None:
     body = {**HERE, "conversationId": "conversation_1", "visitorId": "v", "isTyping": True}
     answer = api.post("/conversations/providers/live-chat/typing", json=body)
-    assert (answer.status_code, answer.json()) == (201, {"success": True})
+    assert (answer.status_code, ok(answer)) == (201, {"success": True})
     refused(api.post("/conversations/providers/live-chat/typing", json={**body, "isTyping": "true"}), 422)
 
 

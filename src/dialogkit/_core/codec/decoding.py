@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from dialogkit._core.call import Operation
@@ -88,14 +88,37 @@ def _read(
             return _nothing(operation, reader)
         if not _needs_shaping(operation, content):
             try:
-                return reader.json(content, most)
+                result, deviations = reader.json(content, most)
+                if not _may_be_an_envelope(operation, result):
+                    return result, deviations
             except ValidationError:
                 pass  # told apart below: what is not JSON, and what is of another kind
         value, remarks = _parsed(content, headers)
-        result, deviations = reader.python(_shaped(operation, value), most)
+        result, deviations = _taken(operation, reader, value, most)
     except RecursionError:
         raise _UnusableError("the answer is nested too deeply to be read") from None
     return result, [*remarks, *deviations]
+
+
+def _taken(operation: Operation[Any], reader: Reader, value: Any, most: int) -> tuple[Any, Sequence[Deviation]]:
+    """Return the result that JSON holds, at its top or in one of the envelopes in which it may come."""
+    result, deviations = reader.python(_shaped(operation, value), most)
+    if _may_be_an_envelope(operation, result) and (inside := _inside(operation, value)) is not None:
+        return reader.python(_shaped(operation, inside), most)
+    return result, deviations
+
+
+def _may_be_an_envelope(operation: Operation[Any], result: object) -> bool:
+    """Say whether nothing that the document knows stands in a result which may come wrapped."""
+    if not operation.also_wrapped_in or not isinstance(result, BaseModel):
+        return False
+    return result.model_fields_set.isdisjoint(type(result).model_fields)
+
+
+def _inside(operation: Operation[Any], value: Any) -> Any:
+    """Return what an answer holds in one of the properties in which it may be wrapped, `None` if nothing."""
+    found = map(value.get, operation.also_wrapped_in) if is_object(value) else ()
+    return next((each for each in found if is_object(each) or (operation.items is not None and is_array(each))), None)
 
 
 def _wanted(on_drift: DriftHandler | None) -> int:

@@ -136,8 +136,8 @@ class _Key:
         self.paused_until = float("-inf")
         self.must_probe = False
         """Whether the pause was cut, and one call has to go first when it is over."""
-        self.probe: MemoryPermit | None = None
-        """The one that does."""
+        self.probe: int | None = None
+        """The number of the permit of the one that does; the permit itself could not be lost then."""
         self.next_number = 0
 
     def line(self, limits: Sequence[RateLimit]) -> _Line:
@@ -184,7 +184,7 @@ class _Key:
         """Let a request go."""
         permit = MemoryPermit(limiter, self, line.windows, now)
         if self.must_probe:
-            self.must_probe, self.probe = False, permit
+            self.must_probe, self.probe = False, permit.number
         return permit
 
     def rival(self, waiter: _Waiter, here: object, now: float) -> tuple[object, _Waiter] | None:
@@ -493,7 +493,7 @@ class MemoryRateLimiter:
             outlooks = state.learn(permit, allowances, now) if allowances else frozenset[Outlook]()
             if retry_after is not None:
                 state.pause_for(retry_after, now)
-            was_probe = state.probe is permit
+            was_probe = state.probe == permit.number
             if was_probe:
                 state.probe = None
             if state.someone_waits() and (was_probe or retry_after is not None or outlooks - {Outlook.SAME}):
@@ -516,7 +516,7 @@ class MemoryRateLimiter:
                 return
             for window in permit.windows:
                 window.give_back()
-            if state.probe is permit:
+            if state.probe == permit.number:
                 state.probe, state.must_probe = None, True
             state.wake_heads()
 
@@ -529,7 +529,7 @@ class MemoryRateLimiter:
         while self._lost:
             permit, lost_at = self._lost.popleft()
             state = self._return(permit, lost_at)
-            if state is not None and state.probe is permit:
+            if state is not None and state.probe == permit.number:
                 state.probe = None
         now = self._clock()
         if now >= self._next_sweep or self._to_sweep:

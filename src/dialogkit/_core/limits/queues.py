@@ -47,6 +47,11 @@ class Queue(Generic[WaiterT]):
         """Whose turn is next."""
         return next(iter(self._waiters.values()))
 
+    @property
+    def last(self) -> WaiterT:
+        """Who came last."""
+        return next(reversed(self._waiters.values()))
+
     def join(self, waiter: WaiterT) -> None:
         """Go to the end."""
         waiter.place = self._came
@@ -65,8 +70,10 @@ class Queue(Generic[WaiterT]):
             heapq.heappop(self._deadlines)
 
     def ahead_of(self, waiter: WaiterT) -> int:
-        """Return how many stand before a waiter at least: exactly so many, unless someone behind has left."""
-        return 0 if waiter is self.head else max(1, waiter.place - self._left)
+        """Return how many stand before a waiter, or fewer if someone behind has left; of the first and last exactly."""
+        if waiter is self.head:
+            return 0
+        return len(self) - 1 if waiter is self.last else max(1, waiter.place - self._left)
 
     def likely_hopeless(self) -> tuple[WaiterT, ...]:
         """Return those whose wait is the first to be too long: who gives up first, and who came last.
@@ -75,5 +82,5 @@ class Queue(Generic[WaiterT]):
         """
         if not self._deadlines:
             return ()
-        first, last = self._waiters[self._deadlines[0][1]], next(reversed(self._waiters.values()))
-        return (first,) if first is last else (first, last)
+        first = self._waiters[self._deadlines[0][1]]
+        return (first,) if first is self.last else (first, self.last)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from dialogkit._core.events import Drift
+from dialogkit._core.support.printing import printable
 
 logger = logging.getLogger("dialogkit")
 
@@ -40,6 +41,6 @@ class DriftLog:
         logger.warning(
             "%s: what came differs from the document at %s: %s. It was read all the same; this is said once.",
             drift.operation,
-            place[1] or "its top",
-            drift.message,
+            printable(place[1]) or "its top",
+            printable(drift.message),
         )

@@ -15,13 +15,16 @@ in its trace state and baggage is not the platform's business.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import APIConnectionError, APIStatusError, APITimeoutError, DialogkitError
+from dialogkit._core.events import RateLimitEvent, RetryEvent
 from dialogkit._core.http.transport import Request
+from dialogkit._core.observing.observer import ABANDONED, AttemptInfo, Observer, operation_of, request_of
 from dialogkit._core.support.callbacks import FirstFault
 from dialogkit._core.support.version import version
 
@@ -50,7 +53,7 @@ class _Instruments(NamedTuple):
     error: StatusCode
 
 
-class Telemetry:
+class Telemetry(Observer):
     """One client's way to the global providers. Whatever they do wrong is logged once and breaks no call.
 
     Args:
@@ -58,70 +61,83 @@ class Telemetry:
         clock: Seconds on a clock that never goes back.
     """
 
-    __slots__ = ("_clock", "_instruments", "_look_at", "_platform", "first_fault")
-
     def __init__(self, platform: str, clock: Callable[[], float]) -> None:
-        self.first_fault = FirstFault("OpenTelemetry")
+        self._first_fault = FirstFault("OpenTelemetry")
         self._platform = platform
         self._clock = clock
         self._instruments: _Instruments | None = None
         self._look_at: float | None = None
 
-    @property
-    def active(self) -> bool:
-        """Whether there is a provider."""
+    def is_watching(self) -> bool:
+        """Say whether there is a provider."""
         if self._instruments is not None:
             return True
         # Whoever sets a provider has imported this.
         return "opentelemetry.context" in sys.modules and self._look()
 
-    def start(self, operation: Operation[Any], request: Request, attempt: int) -> Measured | None:
-        """Start the span of an attempt, if there is a provider.
+    def on_request(self, attempt: AttemptInfo) -> None:
+        """Start the span of an attempt."""
+        if self._instruments is not None:
+            with self._guarded():
+                attempt.notes[self] = self._start(self._instruments, attempt)
 
-        Args:
-            operation: What is called.
-            request: What is sent.
-            attempt: 1 is the first.
-        """
-        if not self.active or self._instruments is None:
-            return None
-        try:
-            return self._start(self._instruments, operation, request, attempt)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, it must not break the call
-            self.first_fault.report(exc)
-            return None
+    def on_response(self, attempt: AttemptInfo) -> None:
+        """End the span with an answer."""
+        status = attempt.status or 0
+        facts: dict[str, Any] = {"http.response.status_code": status}
+        if status >= 400:
+            facts["error.type"] = str(status)
+        self._end(attempt, facts)
 
-    def retrying(self, operation: Operation[Any], error: DialogkitError) -> None:
+    def on_failure(self, attempt: AttemptInfo, reason: str, *, timed_out: bool) -> None:
+        """End the span without an answer; one that had an answer has ended."""
+        kind = _ABANDONED if reason == ABANDONED else _TIMEOUT if timed_out else _NO_ANSWER
+        self._end(attempt, {"error.type": kind})
+
+    def on_retry(self, event: RetryEvent) -> None:
         """Count a repetition."""
-        if self.active and self._instruments is not None:
-            try:
-                self._instruments.retries.add(1, {**self._names(operation), "error.type": _type_of(error)})
-            except Exception as exc:  # noqa: BLE001 - as above
-                self.first_fault.report(exc)
+        if self.is_watching() and self._instruments is not None:
+            with self._guarded():
+                self._instruments.retries.add(1, {**_names(event), "error.type": _type_of(event.error)})
 
-    def waited(self, operation: Operation[Any], seconds: float) -> None:
+    def on_rate_limit(self, event: RateLimitEvent) -> None:
         """Measure a wait at the client's own limiter."""
-        if self.active and self._instruments is not None:
-            try:
-                self._instruments.waits.record(seconds, self._names(operation))
-            except Exception as exc:  # noqa: BLE001 - as above
-                self.first_fault.report(exc)
+        if event.reason == "waited" and self.is_watching() and self._instruments is not None:
+            with self._guarded():
+                self._instruments.waits.record(event.seconds or 0.0, _names(event))
 
-    def _start(self, instruments: _Instruments, operation: Operation[Any], request: Request, attempt: int) -> Measured:
+    def _start(self, instruments: _Instruments, attempt: AttemptInfo) -> _Measured:
+        operation, request = operation_of(attempt), request_of(attempt)
         facts = _facts(operation, request)
         name = "HTTP" if facts["http.request.method"] == "_OTHER" else operation.method
-        details: dict[str, Any] = {**facts, **self._names(operation), "url.full": _redacted(operation, request)}
-        if attempt > 1:
-            details["http.request.resend_count"] = attempt - 1
+        details: dict[str, Any] = {**facts, **_names(attempt), "url.full": _redacted(operation, request)}
+        if attempt.attempt > 1:
+            details["http.request.resend_count"] = attempt.attempt - 1
         span = instruments.tracer.start_span(
             f"{name} {operation.path}" if "url.template" in facts else name,
             kind=instruments.client,
             attributes=details,
         )
-        return Measured(self, instruments, span, facts)
+        return _Measured(instruments, span, facts)
 
-    def _names(self, operation: Operation[Any]) -> dict[str, str]:
-        return {"dialogkit.operation": operation.id, "dialogkit.platform": self._platform}
+    def _end(self, attempt: AttemptInfo, facts: dict[str, Any]) -> None:
+        measured: _Measured | None = attempt.notes.pop(self, None)
+        if measured is None:
+            return
+        with self._guarded():
+            measured.instruments.duration.record(attempt.elapsed, {**measured.facts, **facts})
+        with self._guarded():
+            measured.span.set_attributes(facts)
+            if "error.type" in facts:
+                measured.span.set_status(measured.instruments.error)
+            measured.span.end()
+
+    @contextmanager
+    def _guarded(self) -> Generator[None]:
+        try:
+            yield
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it must not break the call
+            self._first_fault.report(exc)
 
     def _look(self) -> bool:
         now = self._clock()
@@ -131,48 +147,16 @@ class Telemetry:
         try:
             self._instruments = _find()
         except Exception as exc:  # noqa: BLE001 - as above
-            self.first_fault.report(exc)
+            self._first_fault.report(exc)
         return self._instruments is not None
 
 
-class Measured:
+class _Measured(NamedTuple):
     """An attempt that has a span."""
 
-    __slots__ = ("_facts", "_instruments", "_span", "_telemetry")
-
-    def __init__(self, telemetry: Telemetry, instruments: _Instruments, span: Span, facts: dict[str, Any]) -> None:
-        self._telemetry = telemetry
-        self._instruments = instruments
-        self._span = span
-        self._facts = facts
-
-    def answered(self, status: int, elapsed: float) -> None:
-        """End the span with an answer, after so many seconds."""
-        facts: dict[str, Any] = {"http.response.status_code": status}
-        if status >= 400:
-            facts["error.type"] = str(status)
-        self._end(facts, elapsed)
-
-    def failed(self, elapsed: float, *, timed_out: bool) -> None:
-        """End the span without an answer."""
-        self._end({"error.type": _TIMEOUT if timed_out else _NO_ANSWER}, elapsed)
-
-    def abandoned(self, elapsed: float) -> None:
-        """End the span of an attempt whose answer nobody waits for any more."""
-        self._end({"error.type": _ABANDONED}, elapsed)
-
-    def _end(self, facts: dict[str, Any], elapsed: float) -> None:
-        try:
-            self._instruments.duration.record(elapsed, {**self._facts, **facts})
-        except Exception as exc:  # noqa: BLE001 - as above
-            self._telemetry.first_fault.report(exc)
-        try:
-            self._span.set_attributes(facts)
-            if "error.type" in facts:
-                self._span.set_status(self._instruments.error)
-            self._span.end()
-        except Exception as exc:  # noqa: BLE001 - as above
-            self._telemetry.first_fault.report(exc)
+    instruments: _Instruments
+    span: Span
+    facts: dict[str, Any]
 
 
 def _find() -> _Instruments | None:
@@ -244,6 +228,10 @@ def _redacted(operation: Operation[Any], request: Request) -> str:
 def _without_value(pair: str) -> str:
     name, equals, _ = pair.partition("=")
     return f"{name}=REDACTED" if equals else "REDACTED"
+
+
+def _names(told: AttemptInfo | RetryEvent | RateLimitEvent) -> dict[str, str]:
+    return {"dialogkit.operation": told.operation, "dialogkit.platform": told.platform}
 
 
 def _type_of(error: DialogkitError) -> str:

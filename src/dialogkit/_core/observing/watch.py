@@ -1,53 +1,73 @@
-"""Everyone who looks on while calls are sent: the user's hooks, the log, and OpenTelemetry.
+"""Everyone who looks on while calls are sent: the user's hooks and observers, the log, and OpenTelemetry.
 
-An `Exchange` tells a `Watch` what happens, and is never stopped by it: whoever looks on may fail, and the call goes on.
-Only cancellation passes through. When nobody looks on, an attempt costs a few comparisons.
+An `Exchange` tells a `Watch` what happens, which tells the observers, and is never stopped by them: whoever looks on
+may fail, and the call goes on. Only cancellation passes through, and `StopCall` from `on_request`. When nobody looks
+on, an attempt costs a few comparisons.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, Final, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Literal, cast
 
 from dialogkit._core.call import Operation
-from dialogkit._core.errors import ConfigurationError, DialogkitError
-from dialogkit._core.events import (
-    RateLimitEvent,
-    RateLimitHook,
-    RequestEvent,
-    RequestHook,
-    ResponseEvent,
-    ResponseHook,
-    RetryEvent,
-    RetryHook,
-)
+from dialogkit._core.errors import ConfigurationError, DialogkitError, StopCall
+from dialogkit._core.events import RateLimitEvent, RetryEvent
 from dialogkit._core.http.transport import Answer, Request
-from dialogkit._core.observing import logs
-from dialogkit._core.observing.telemetry import Measured, Telemetry
-from dialogkit._core.support.callbacks import Guarded
-from dialogkit._core.support.printing import blotted
+from dialogkit._core.observing.hooks import HookObserver, Hooks
+from dialogkit._core.observing.logs import LogObserver
+from dialogkit._core.observing.observer import ABANDONED, AttemptInfo, Observer, note_answer
+from dialogkit._core.observing.telemetry import Telemetry
+from dialogkit._core.support.callbacks import FirstFault, Guarded
+
+_MOMENTS: Final = ("on_request", "on_response", "on_body", "on_failure", "on_retry", "on_rate_limit")
+_PASSING: Final[dict[str, tuple[type[Exception], ...]]] = {"on_request": (StopCall,)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hooks:
-    """What users want to be told.
+class _Member:
+    """An observer, and how it is told of the moments that it listens to: so that its faults stay its own."""
 
-    Raises:
-        ConfigurationError: A hook cannot be called.
-    """
+    __slots__ = ("guards", "is_watching")
 
-    on_request: RequestHook | None = None
-    on_response: ResponseHook | None = None
-    on_retry: RetryHook | None = None
-    on_rate_limit: RateLimitHook | None = None
+    def __init__(self, observer: Observer) -> None:
+        is_own = isinstance(observer, HookObserver | LogObserver | Telemetry)
+        prefix = "" if isinstance(observer, HookObserver) else f"{type(observer).__name__}."
+        self.is_watching: Callable[[], bool] = observer.is_watching if is_own else _asking(observer, prefix)
+        self.guards: dict[str, Guarded[...]] = {
+            moment: Guarded(prefix + moment, getattr(observer, moment), passing=_PASSING.get(moment, ()))
+            for moment in _MOMENTS
+            if getattr(type(observer), moment) is not getattr(Observer, moment)
+        }
 
-    def __post_init__(self) -> None:
-        for name in (each.name for each in fields(self)):
-            hook = getattr(self, name)
-            if hook is not None and not callable(hook):
-                raise ConfigurationError(f"{name} takes a function or another callable, not {type(hook).__name__}")
+
+def _asking(observer: Observer, prefix: str) -> Callable[[], bool]:
+    """Return what asks an observer of the user's whether it is watching."""
+    first_fault = FirstFault(prefix + "is_watching")
+
+    def ask() -> bool:
+        try:
+            return observer.is_watching()
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it is the observer's own
+            first_fault.report(exc)
+            return False
+
+    return ask
+
+
+async def _tell(members: Iterable[_Member], moment: str, *args: object) -> None:
+    """Tell each member in turn, and wait for those that want to be awaited."""
+    for member in members:
+        guard = member.guards.get(moment)
+        if guard is not None and (waiting := guard.start(*args)) is not None:
+            await guard.finish(waiting)
+
+
+def _mention(members: Iterable[_Member], moment: str, *args: object, **kwargs: object) -> None:
+    """Tell each member, and wait for nobody: the call may be cancelled already."""
+    for member in members:
+        if (guard := member.guards.get(moment)) is not None:
+            guard(*args, **kwargs)
 
 
 class Watch:
@@ -56,29 +76,27 @@ class Watch:
     Args:
         platform: As users write it.
         hooks: What the user wants to be told.
+        observers: Who else wants to be told.
         clock: Seconds on a clock that never goes back.
+
+    Raises:
+        ConfigurationError: One of `observers` is none.
     """
 
-    __slots__ = (
-        "_on_rate_limit",
-        "_on_request",
-        "_on_response",
-        "_on_retry",
-        "_told",
-        "clock",
-        "platform",
-        "telemetry",
-    )
+    __slots__ = ("_members", "clock", "platform")
 
-    def __init__(self, platform: str, hooks: Hooks, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        platform: str,
+        hooks: Hooks,
+        *,
+        observers: Sequence[Observer] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        own = [HookObserver(hooks)] if hooks else []
         self.platform = platform
         self.clock = clock
-        self.telemetry = Telemetry(platform, clock)
-        self._on_request = None if hooks.on_request is None else Guarded("on_request", hooks.on_request)
-        self._on_response = None if hooks.on_response is None else Guarded("on_response", hooks.on_response)
-        self._on_retry = None if hooks.on_retry is None else Guarded("on_retry", hooks.on_retry)
-        self._on_rate_limit = None if hooks.on_rate_limit is None else Guarded("on_rate_limit", hooks.on_rate_limit)
-        self._told = hooks.on_request is not None or hooks.on_response is not None
+        self._members = tuple(map(_Member, [*own, *_checked(observers), LogObserver(), Telemetry(platform, clock)]))
 
     async def sending(
         self, operation: Operation[Any], request: Request, *, attempt: int, location_id: str | None
@@ -90,18 +108,25 @@ class Watch:
             request: What is sent.
             attempt: 1 is the first.
             location_id: The location that the call concerns.
+
+        Raises:
+            StopCall: An observer says that it must not be sent.
         """
-        if not self.wanted:
+        members = [member for member in self._members if member.is_watching()]
+        if not members:
             return None
-        facts = self._facts(operation, attempt, location_id)
-        if self._on_request is not None:
-            await self._on_request.run(RequestEvent(**facts))
-        return Attempt(self, operation, request, facts)
+        info = AttemptInfo(self.platform, operation, request, attempt=attempt, location_id=location_id)
+        begun = Attempt(info, members, self.clock)
+        await begun.begin()
+        return begun
 
     @property
     def wanted(self) -> bool:
         """Whether anybody looks on at attempts."""
-        return self._told or logs.attempts_are_logged() or logs.bodies_are_logged() or self.telemetry.active
+        for member in self._members:  # noqa: SIM110 - a generator costs more than all that it asks
+            if member.is_watching():
+                return True
+        return False
 
     async def retrying(
         self,
@@ -121,12 +146,8 @@ class Watch:
             error: What it ended with.
             delay: Seconds until the next attempt.
         """
-        logs.log_retry(operation, error, attempt, delay)
-        self.telemetry.retrying(operation, error)
-        if self._on_retry is not None:
-            await self._on_retry.run(
-                RetryEvent(**self._facts(operation, attempt, location_id), error=error, delay=delay)
-            )
+        facts = self._facts(operation, attempt, location_id)
+        await _tell(reversed(self._members), "on_retry", RetryEvent(**facts, error=error, delay=delay))
 
     async def held_back(
         self,
@@ -146,24 +167,8 @@ class Watch:
             reason: `waited` for the client's own limiter, or `refused` by the platform.
             seconds: How long it waited, or is asked to wait if the platform said so.
         """
-        if reason == "refused":
-            logs.log_refusal(operation, attempt, seconds)
-        else:
-            logs.log_wait(operation, attempt, seconds or 0.0)
-            self.telemetry.waited(operation, seconds or 0.0)
-        if self._on_rate_limit is not None:
-            facts = self._facts(operation, attempt, location_id)
-            await self._on_rate_limit.run(RateLimitEvent(**facts, reason=reason, seconds=seconds))
-
-    async def respond(self, event: ResponseEvent) -> None:
-        """Call the hook for answers."""
-        if self._on_response is not None:
-            await self._on_response.run(event)
-
-    @property
-    def wants_responses(self) -> bool:
-        """Whether there is a hook for answers."""
-        return self._on_response is not None
+        facts = self._facts(operation, attempt, location_id)
+        await _tell(reversed(self._members), "on_rate_limit", RateLimitEvent(**facts, reason=reason, seconds=seconds))
 
     def _facts(self, operation: Operation[Any], attempt: int, location_id: str | None) -> dict[str, Any]:
         return {
@@ -176,26 +181,39 @@ class Watch:
         }
 
 
-_UNSEEN: Final = frozenset({"set-cookie", "set-cookie2"})
-
-
 class Attempt:
-    """One attempt on its way, while somebody looks on. It ends once: answered, failed or abandoned."""
+    """One attempt on its way, while somebody looks on. It ends once: answered, failed or abandoned.
 
-    __slots__ = ("_facts", "_measured", "_number", "_operation", "_over", "_request", "_started", "_status", "_watch")
+    Args:
+        info: What observers see of it.
+        members: Who looks on, in the order in which they hear of its beginning.
+        clock: Seconds on a clock that never goes back.
+    """
 
-    def __init__(self, watch: Watch, operation: Operation[Any], request: Request, facts: dict[str, Any]) -> None:
-        self._watch = watch
-        self._operation = operation
-        self._request = request
-        self._facts = facts
-        self._number: int = facts["attempt"]
-        self._status = 0
+    __slots__ = ("_clock", "_info", "_members", "_over", "_started")
+
+    def __init__(self, info: AttemptInfo, members: list[_Member], clock: Callable[[], float]) -> None:
+        self._info = info
+        self._members = members
+        self._clock = clock
+        self._started = clock()
         self._over = False
-        if logs.bodies_are_logged():
-            self._log_body("request", logs.content_of(request))
-        self._measured: Measured | None = watch.telemetry.start(operation, request, self._number)
-        self._started = watch.clock()
+
+    async def begin(self) -> None:
+        """Tell that it is about to be sent.
+
+        Raises:
+            StopCall: An observer says that it must not be; those who were told of it are told of its end.
+        """
+        everybody, self._members = self._members, list[_Member]()
+        try:
+            for member in everybody:
+                self._members.append(member)
+                await _tell((member,), "on_request", self._info)
+        except BaseException:
+            self.abandoned()
+            raise
+        self._started = self._clock()  # observers' time is not the platform's
 
     async def answered(self, answer: Answer, request_id: str | None) -> None:
         """Tell that status line and headers have come.
@@ -204,57 +222,41 @@ class Attempt:
             answer: Its body need not be there.
             request_id: The platform's id of the request, if the headers tell one.
         """
-        elapsed = self._end()
-        self._status = answer.status
-        if self._measured is not None:
-            self._measured.answered(self._status, elapsed)
-        logs.log_attempt(self._operation, str(self._status), self._number, elapsed)
-        if self._operation.answer == "bytes" and answer.is_success and logs.bodies_are_logged():
-            self._log_body(f"{self._status} response", None)  # read by the user, if at all
-        if self._watch.wants_responses:
-            secrets = logs.secrets_of(self._request)
-            names = (name for name in answer.headers if name not in _UNSEEN)
-            event = ResponseEvent(
-                **self._facts,
-                status=self._status,
-                request_id=None if request_id is None else blotted(request_id, secrets),
-                headers={name: blotted(answer.headers[name], secrets) for name in names},
-                elapsed=elapsed,
-            )
-            await self._watch.respond(event)
+        self._end()
+        note_answer(self._info, answer, request_id)
+        await _tell(reversed(self._members), "on_response", self._info)
 
     def failed(self, reason: str, *, timed_out: bool) -> None:
-        """Tell that no answer came, or that its body broke off after it had begun; the latter is for the log only.
+        """Tell that no answer came, or that its body broke off after it had begun.
 
         Args:
             reason: What happened, as a clause.
             timed_out: Whether it took too long.
         """
-        answered, elapsed = self._over, self._end()
-        if self._measured is not None and not answered:
-            self._measured.failed(elapsed, timed_out=timed_out)
-        logs.log_attempt(self._operation, reason, self._number, elapsed)
+        self._end()
+        _mention(reversed(self._members), "on_failure", self._info, reason, timed_out=timed_out)
 
     def abandoned(self) -> None:
         """Tell that nobody waits any more: the call was cancelled, or something else went wrong.
 
         Does nothing when the attempt has ended already, so that it may be told in passing.
         """
-        if self._over:
-            return
-        elapsed = self._end()
-        if self._measured is not None:
-            self._measured.abandoned(elapsed)
-        logs.log_attempt(self._operation, "abandoned", self._number, elapsed)
+        if not self._over:
+            self.failed(ABANDONED, timed_out=False)
 
     def body(self, content: bytes) -> None:
-        """Tell that the answer's body was read; for the log of bodies only."""
-        if logs.bodies_are_logged():
-            self._log_body(f"{self._status} response", content)
+        """Tell that the answer's body was read."""
+        _mention(reversed(self._members), "on_body", self._info, content)
 
-    def _end(self) -> float:
+    def _end(self) -> None:
         self._over = True
-        return self._watch.clock() - self._started
+        self._info.elapsed = self._clock() - self._started
 
-    def _log_body(self, what: str, content: bytes | None) -> None:
-        logs.log_body(self._operation, what, content, self._number, logs.secrets_of(self._request))
+
+def _checked(observers: Sequence[Observer]) -> Sequence[Observer]:
+    given = cast("object", observers)
+    if not isinstance(given, Sequence) or not all(
+        isinstance(each, Observer) for each in cast("Sequence[object]", given)
+    ):
+        raise ConfigurationError("observers takes a list of objects whose classes are made of dialogkit.Observer")
+    return observers

@@ -2,5 +2,6 @@
 
 It may know all rooms below. It does not know how a client is made, and sends nothing by itself: engines are `http`'s.
 
-Others use: `Default`, `DEFAULT_TIMEOUT`, `Platform`, `raw`, `RetryPolicy`, `RetryQuota`, `sender`, `Settings`.
+Others use: `Default`, `DEFAULT_TIMEOUT`, `ErrorStatuses`, `Platform`, `raw`, `RetryPolicy`, `RetryQuota`, `sender`,
+    `Settings`.
 """

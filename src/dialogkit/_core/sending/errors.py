@@ -29,9 +29,12 @@ from dialogkit._core.http.transport import Answer
 from dialogkit._core.limits.headers import seconds_of
 from dialogkit._core.limits.terms import LONGEST_WINDOW
 from dialogkit._core.support.json import charset_of, json_of, text_of
+from dialogkit._core.support.printing import blotted, printable, shows
 
 _UNCLEAR: Final = " It may have taken effect: find out before you call again."
 _LONGEST_DETAIL: Final = 500
+_LONGEST_CODE: Final = 200
+_LONGEST_ID: Final = 200
 _ID_HEADERS: Final = (b"x-request-id", b"x-trace-id", b"request-id", b"trace-id", b"x-correlation-id", b"traceparent")
 _WORDS: Final = ("message", "detail", "error_description", "msg", "title")
 _ENVELOPE: Final = frozenset({"statusCode", "status", "status_code", "traceId", "code", "error", "success", "path"})
@@ -40,7 +43,7 @@ _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTAL
 
 _ADVICE: Final[Mapping[int, str]] = {
     400: "Correct the arguments",
-    401: "Check the API key or token: it is wrong, expired or revoked",
+    401: "Check the API key or token: it is wrong, expired or revoked, or lacks the scope for this",
     403: "Check that the credential has the permission (scope) for this, and for this location",
     404: "Check the ids, and that they belong to this credential's account",
     409: "Read the present state and decide anew",
@@ -63,6 +66,8 @@ class Refusal:
     attempts: int
     repeatable: bool
     """Whether doing it twice is no worse than doing it once."""
+    version_header: str | None = None
+    """The header that selects the platform's API version, if there is one: a wrong one is told as a wrong key."""
     advice: str | None = None
     """What to do about a refusal, in place of what its status suggests."""
     retry_after: float | None = None
@@ -80,10 +85,13 @@ def status_error(
         content: The body, `None` if it broke off.
         secrets: What must not appear in the error, even if the platform echoes it.
     """
-    body = _scrubbed(_parsed(content or b"", answer), secrets)
-    headers = {name: _scrubbed(value, secrets) for name, value in answer.headers.items() if name != "set-cookie"}
+    body = _parsed(content or b"", answer)
+    headers = {name: value for name, value in answer.headers.items() if name != "set-cookie"}
+    said = body if isinstance(body, str) else (content or b"").decode("latin-1")
+    if shows("\n".join((said, *headers.values())), secrets):
+        body, headers = _scrubbed(body, secrets), _scrubbed(headers, secrets)
     code, detail = _words(body)
-    request_id = _request_id_in(body) or request_id_of(answer)
+    request_id = _request_id_in(body) or _scrubbed(request_id_of(answer), secrets)
     return status_error_class(answer.status)(
         _sentence(refusal, answer, detail, request_id),
         operation=refusal.operation,
@@ -104,14 +112,25 @@ def _asked(refusal: Refusal, answer: Answer) -> float | None:
 
 
 def request_id_of(answer: Answer, content: bytes = b"") -> str | None:
-    """Find the platform's id of a request in the answer's headers, else as the `traceId` of a JSON body."""
+    """Find the platform's id of a request, fit to be printed: the `traceId` of a JSON body, else a header's."""
+    if b'"traceId"' in content and (found := _trace_id_in(content)):
+        return found
     fields = answer.fields
     for name in _ID_HEADERS:
-        if name in fields and (value := fields[name].decode("latin-1")[:200]):
-            return value.split("-")[1] if name == b"traceparent" and value.count("-") == 3 else value
-    if b'"traceId"' in content and (match := _TRACE_ID.search(content)):
-        return match[1].decode("ascii")
+        if name in fields and (value := fields[name].decode("latin-1").strip()[:_LONGEST_ID]):
+            return printable(value.split("-")[1] if name == b"traceparent" and value.count("-") == 3 else value)
     return None
+
+
+def _trace_id_in(content: bytes) -> str | None:
+    """Return the `traceId` of a body; what is called so further inside is something else."""
+    if content.count(b'"traceId"') == 1:
+        match = _TRACE_ID.search(content)
+        return None if match is None else match[1].decode("ascii")
+    try:
+        return _request_id_in(json_of(content))
+    except ValueError:
+        return None
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:
@@ -133,9 +152,7 @@ def _parsed(content: bytes, answer: Answer) -> Any:
 def _scrubbed(value: object, secrets: Sequence[str]) -> Any:
     """Return `value` with every secret in it, at any depth, blotted out."""
     if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, "***")
-        return value
+        return blotted(value, secrets)
     if isinstance(value, list):
         return [_scrubbed(each, secrets) for each in cast("list[object]", value)]
     if isinstance(value, dict):
@@ -145,13 +162,18 @@ def _scrubbed(value: object, secrets: Sequence[str]) -> Any:
 
 
 def _words(body: object) -> tuple[str | None, str]:
-    """Return the platform's error code, and its words as one text."""
+    """Return the platform's error code, and its words as one text, both fit to be printed."""
+    code, words = _said(body)
+    return None if code is None else printable(code)[:_LONGEST_CODE], printable(words)
+
+
+def _said(body: object) -> tuple[str | None, str]:
     if not isinstance(body, dict):
         return None, _text(body)
     fields = cast("dict[str, Any]", body)
     error = fields.get("error")
     if isinstance(error, dict):
-        inner_code, inner = _words(cast("dict[str, Any]", error))
+        inner_code, inner = _said(cast("dict[str, Any]", error))
         return inner_code or _code(fields.get("code")), inner
     code = _code(fields.get("code")) or _code(error)
     for name in _WORDS:
@@ -164,7 +186,7 @@ def _words(body: object) -> tuple[str | None, str]:
 def _code(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         return None
-    return str(value)[:200]
+    return str(value)[:_LONGEST_CODE]
 
 
 def _text(value: object, depth: int = 0) -> str:
@@ -189,7 +211,7 @@ def _request_id_in(body: object) -> str | None:
     for name in ("traceId", "trace_id", "requestId", "request_id"):
         value = cast("dict[str, Any]", body).get(name)
         if isinstance(value, str) and value:
-            return value[:200]
+            return printable(value[:_LONGEST_ID])[:_LONGEST_ID]
     return None
 
 
@@ -221,12 +243,14 @@ def _advice(refusal: Refusal, answer: Answer) -> str:
         later = "It is a fault of the platform: try again later"
         return later if refusal.repeatable else f"{later}, after a look whether this attempt has had an effect"
     advice = _ADVICE.get(status, "Correct the request")
+    if status == 401 and refusal.version_header is not None:
+        return f"{advice}; or the header {refusal.version_header} is not one that the platform knows (`api_version`)"
     wait = _asked(refusal, answer) if status == 429 else None
     return advice if wait is None else f"Wait {math.ceil(wait)} s, then go on more slowly"
 
 
 def no_answer_error(
-    operation: Operation[Any], failure: TransportFailure, *, attempts: int, repeatable: bool
+    operation: Operation[Any], failure: TransportFailure, *, attempts: int, sent: bool, repeatable: bool
 ) -> APIConnectionError:
     """Make the error for a request that got no complete answer.
 
@@ -234,10 +258,11 @@ def no_answer_error(
         operation: What was called.
         failure: What came in the way.
         attempts: How many there have been.
+        sent: Whether any of them may have reached the platform.
         repeatable: Whether the request may be sent again; if not, it may have taken effect.
     """
     call = f"{operation.id}: {operation.method} {operation.path}"
-    facts: dict[str, Any] = {"operation": operation.id, "sent": failure.sent, "attempts": attempts}
+    facts: dict[str, Any] = {"operation": operation.id, "sent": sent, "attempts": attempts}
     if not repeatable:
         return AmbiguousOutcomeError(
             f"{call} was sent, but no complete answer came: {failure.reason}. It may or may not have taken "
@@ -246,14 +271,22 @@ def no_answer_error(
         )
     times = "" if attempts == 1 else f" in {attempts} attempts"
     advice = "Raise the timeout, or try again later" if failure.timed_out else "Check the network and base_url"
-    reached = "" if failure.sent else " Nothing was sent."
+    reached = (
+        "" if failure.sent else " This attempt was not sent, an earlier one was." if sent else " Nothing was sent."
+    )
     return (APITimeoutError if failure.timed_out else APIConnectionError)(
         f"{call} got no complete answer{times}: {failure.reason}.{reached} {advice}.", **facts
     )
 
 
 def too_late_error(
-    operation: Operation[Any], *, seconds: float, attempts: int, sent: bool, last: DialogkitError | None
+    operation: Operation[Any],
+    *,
+    seconds: float,
+    attempts: int,
+    sent: bool,
+    may_have_happened: bool,
+    last: DialogkitError | None,
 ) -> DeadlineExceededError:
     """Make the error for a call that brought no result within its deadline.
 
@@ -262,11 +295,12 @@ def too_late_error(
         seconds: The deadline, from the call's beginning.
         attempts: How many there have been.
         sent: Whether a request may have reached the platform.
+        may_have_happened: Whether one may have had its effect.
         last: What the last attempt ended with, if it has ended.
     """
     times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
     ended = "" if last is None else f" The last one ended with: {last.message}"
-    unclear = _UNCLEAR if sent and operation.retry == "never-after-sent" else ""
+    unclear = _UNCLEAR if may_have_happened and operation.retry == "never-after-sent" else ""
     return DeadlineExceededError(
         f"{operation.id}: {operation.method} {operation.path} brought no result within its deadline "
         f"of {seconds:.3g} s, after {times}.{ended}{unclear}",

@@ -10,8 +10,10 @@ sent again, the policy must name a pause, the deadline must leave time for it, a
 
 What holds at every `await`, so that a deadline or a cancellation may strike at any of them:
 
-- `sent` says whether an attempt may have reached the server. It is set before the transport has the request, and taken
-  back only by a failure that is certain that it did not.
+- `sent` says whether an attempt may have reached the server, `may_have_happened` whether one may have had its effect.
+  Both are set before the transport has the request. The first is taken back only by a failure that is certain that
+  nothing was sent, the second also by a status that says that nothing was done, and both only for the attempt itself:
+  what an earlier one left open stays open. Whatever the call ends with, an error or a cancellation, says so.
 - A permit that was granted is settled once, however its attempt ends, with what the answer told of the limits.
 - An answer whose body nobody reads any more is given up, and its connection with it.
 - The credential is asked for anew for each attempt, stands in that attempt's `Request` only, and in no field here. One
@@ -34,12 +36,18 @@ from dialogkit._core.call import Call, Caller, CallOptions
 from dialogkit._core.codec.arguments import invalid
 from dialogkit._core.codec.decoding import decode
 from dialogkit._core.codec.models import attach_info
-from dialogkit._core.errors import ConfigurationError, DeadlineExceededError, DialogkitError, RateLimitWaitError
+from dialogkit._core.errors import (
+    ConfigurationError,
+    DeadlineExceededError,
+    DialogkitError,
+    RateLimitWaitError,
+    ResponseValidationError,
+)
 from dialogkit._core.files.downloads import ByteStream
 from dialogkit._core.http.pool import Connection, TransportFailure
 from dialogkit._core.http.transport import Answer, Request
 from dialogkit._core.limits.terms import Allowance, Permit, RateLimit, RateLimiter
-from dialogkit._core.observing.logs import secrets_of
+from dialogkit._core.observing.credentials import secrets_of
 from dialogkit._core.observing.watch import Attempt
 from dialogkit._core.response import APIResponse, ResponseInfo
 from dialogkit._core.sending.encoding import Encoded
@@ -54,9 +62,24 @@ from dialogkit._core.sending.errors import (
 from dialogkit._core.sending.retry import RETRY_COST, TIMEOUT_RETRY_COST, FailedAttempt, may_repeat_unanswered
 from dialogkit._core.sending.settings import Settings
 from dialogkit._core.support.checks import is_positive
+from dialogkit._core.support.printing import blotted
+from dialogkit._core.support.tracebacks import leave_out, note
 
 _NOTICEABLE: Final = 0.001
 """Seconds; a limiter that takes less has not made anybody wait."""
+_WITH_CREDENTIALS: Final = (
+    "dialogkit._core.auth",
+    "dialogkit._core.http",
+    "aiohttp",
+    "anyio",
+    "asyncio",
+    "h11",
+    "httpcore",
+    "httpx",
+    "httpx2",
+    "trio",
+)
+"""Modules whose variables may hold one."""
 _OWN_OPTIONS: Final = CallOptions()
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -85,9 +108,11 @@ class Exchange:
         "_connection",
         "_encoded",
         "_last",
+        "_open",
         "_operation",
         "_options",
         "_paid",
+        "_present",
         "_refused_credential",
         "_sent",
         "_settings",
@@ -125,6 +150,8 @@ class Exchange:
         self._started = clock()
         self._attempts = 0
         self._sent = False
+        self._present = False  # may the present attempt have had its effect?
+        self._open = False  # may one of those before?
         self._last: DialogkitError | None = None  # what the last attempt that was repeated ended with
         self._paid = 0.0  # what the last retry took from the quota
         self._refused_credential = False
@@ -136,6 +163,13 @@ class Exchange:
         Raises:
             DialogkitError: See `dialogkit._core.errors`.
         """
+        try:
+            return await self._result()
+        except BaseException as exc:
+            self._see_off(exc)
+            raise exc  # noqa: TRY201 - Python 3.10 would bring the traceback back as it was
+
+    async def _result(self) -> Any:
         if self._connection.closed:
             raise ConfigurationError(f"{self._operation.id}: this client is closed. Nothing was sent; make a new one.")
         if self.deadline is None:
@@ -143,6 +177,20 @@ class Exchange:
         with anyio.move_on_after(self.deadline):
             return await self._attempted()
         raise self._too_late(self._last)
+
+    def _see_off(self, exc: BaseException) -> None:
+        """Let whatever ends the call say whether it may have happened, and keep no credential."""
+        leave_out(exc, _WITH_CREDENTIALS)
+        if isinstance(exc, DialogkitError):
+            exc.may_have_happened = self.may_have_happened
+        elif not isinstance(exc, Exception):
+            effect = "It may have taken effect" if self.may_have_happened else "It has had no effect"
+            note(exc, f"{self._operation.id}: {self._operation.method} {self._operation.path} was cancelled. {effect}.")
+
+    @property
+    def may_have_happened(self) -> bool:
+        """Whether the call may have had its effect."""
+        return self._open or self._present
 
     async def _attempted(self) -> Any:
         """Make attempts until one brings a result, or there is no sense in another."""
@@ -173,7 +221,7 @@ class Exchange:
             if self._watched is not None or self._settings.platform.deprecation_header is not None:
                 await self._announce(answer)
             if answer.is_success:
-                return await self._decoded(answer)
+                return await self._decoded(request, answer)
             return await self._refused(request, answer)
         except TransportFailure as exc:
             failure = exc
@@ -234,11 +282,13 @@ class Exchange:
             facts = self._facts(self._attempts + 1)
             self._watched = await watch.sending(facts.pop("operation"), request, **facts)
         self._attempts += 1
-        sent_before, self._sent = self._sent, True  # until it is known better: a deadline may strike meanwhile
+        self._open = self.may_have_happened
+        sent_before, self._sent, self._present = self._sent, True, True  # until it is known better
         try:
             return await self._connection.send(request, timeout=self.timeout)
-        except TransportFailure as failure:
-            self._sent = sent_before or failure.sent
+        except (TransportFailure, ConfigurationError) as failure:
+            self._present = isinstance(failure, TransportFailure) and failure.sent
+            self._sent = sent_before or self._present
             raise
 
     async def _announce(self, answer: Answer) -> None:
@@ -258,7 +308,7 @@ class Exchange:
             self._watched.body(content)
         return content
 
-    async def _decoded(self, answer: Answer) -> Any:
+    async def _decoded(self, request: Request, answer: Answer) -> Any:
         """Return the result; an answer of bytes is handed on as it begins."""
         operation = self._operation
         if operation.answer == "bytes":
@@ -268,20 +318,29 @@ class Exchange:
         content = await self._read(answer)
         info = self._info(answer, content)
         if operation.answer == "json":
-            strict = self._settings.strict if self._options.strict is None else self._options.strict
-            result = decode(
-                operation,
-                content,
-                strict=strict,
-                on_drift=self._settings.on_drift,
-                request_id=info.request_id,
-                headers=info.headers,
-            )
+            result = self._parsed(request, content, info)
             attach_info(result, info)
             return result
         if operation.answer == "raw":
             return APIResponse(info, content)
         return APIResponse(info, content).text if operation.answer == "text" else None
+
+    def _parsed(self, request: Request, content: bytes, info: ResponseInfo) -> Any:
+        settings = self._settings
+        strict = settings.strict if self._options.strict is None else self._options.strict
+        try:
+            return decode(
+                self._operation,
+                content,
+                strict=strict,
+                on_drift=settings.on_drift,
+                request_id=info.request_id,
+                headers=info.headers,
+            )
+        except ResponseValidationError as error:
+            # Latin-1 keeps each byte that is no part of a secret.
+            error.body = blotted(error.body.decode("latin-1"), secrets_of(request)).encode("latin-1")
+            raise
 
     # What an attempt failed with, and whether the request may be sent again.
 
@@ -299,11 +358,12 @@ class Exchange:
             facts = self._facts(self._attempts)
             await self._settings.watch.held_back(**facts, reason="refused", seconds=error.retry_after)
             pause = self._pause(error.retry_after)
+        self._present = self._settings.platform.statuses.may_have_happened(error.status)
         better = error.status == 401 and await self._has_better_credential(request)
         statuses, safety = self._settings.platform.statuses, self._operation.retry
         return FailedAttempt(
             error=error,
-            repeatable=better or statuses.may_repeat(safety, error.status, error.retry_after),
+            repeatable=better or statuses.may_repeat(safety, error.status),
             retry_cost=statuses.retry_cost(error.status, limited=self._settings.limiter is not None),
             retry_after=pause,
             better_credential=better,
@@ -317,7 +377,8 @@ class Exchange:
             method=operation.method,
             path=operation.path,
             attempts=self._attempts,
-            repeatable=operation.retry != "never-after-sent",
+            repeatable=operation.retry != "never-after-sent" or not self.may_have_happened,
+            version_header=self._settings.platform.version_header,
             advice=self._encoded.advice,
             retry_after=self._asked(answer),
         )
@@ -333,7 +394,9 @@ class Exchange:
     def _unanswered(self, failure: TransportFailure) -> FailedAttempt:
         """Turn a failure to get an answer into a typed error."""
         repeatable = may_repeat_unanswered(self._operation.retry, sent=failure.sent)
-        error = no_answer_error(self._operation, failure, attempts=self._attempts, repeatable=repeatable)
+        error = no_answer_error(
+            self._operation, failure, attempts=self._attempts, sent=self._sent, repeatable=repeatable
+        )
         cost = TIMEOUT_RETRY_COST if failure.timed_out else RETRY_COST
         return FailedAttempt(error=error, repeatable=repeatable, retry_cost=cost)
 
@@ -395,6 +458,7 @@ class Exchange:
             seconds=self.deadline or math.inf,
             attempts=self._attempts,
             sent=self._sent,
+            may_have_happened=self.may_have_happened,
             last=last,
         )
 

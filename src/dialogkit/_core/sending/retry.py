@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dialogkit._core.call import RetrySafety
-from dialogkit._core.errors import ConfigurationError, DialogkitError
+from dialogkit._core.errors import ConfigurationError, DialogkitError, may_have_happened
 from dialogkit._core.support.checks import is_count, is_duration
 
 RETRY_COST: Final = 1.0
@@ -34,8 +34,13 @@ class RetryPolicy:
     """How often and how soon a call is repeated.
 
     Which calls may be repeated at all is not a matter of policy: reads and calls that are the same when done twice,
-    after connection failures, timeouts and the statuses 408, 429, 500, 502, 503 and 504; other calls only when they
-    were certainly not processed.
+    after connection failures, timeouts, the statuses 408, 425 and 429, and those from 500 on except 501, 505 and 511;
+    other calls only when they were certainly not processed, that is when no connection was made, or after a 429. Not
+    after a 503, `Retry-After` or no: proxies write it, too, when the platform has done its work and is late to say so.
+
+    A platform may ask for a longer pause in its documentation, such as HoopAI for 30 s after a 500. That is not the
+    default, since a web request that waits for the call would hang for as long. For jobs that may take their time,
+    `RetryPolicy(base_delay=30, random=lambda: 1.0)` waits 30 s each time.
 
     Args:
         max_attempts: How often the request is sent at most, the first time included; 1 never repeats.
@@ -139,17 +144,34 @@ class FailedAttempt:
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorStatuses:
-    """What the error statuses of a platform say about sending a request again: data in its facade."""
+    """What the error statuses of a platform say about sending a request again.
 
-    passing: frozenset[int] = frozenset({408, 429, 500, 502, 503, 504})
-    """They may be different the next time."""
+    A status says so by its class: below 500 the request is at fault, from 500 on the platform, whose faults pass. What
+    is particular about a platform is data in its facade.
+    """
 
-    def may_repeat(self, safety: RetrySafety, status: int, retry_after: float | None) -> bool:
+    passing: frozenset[int] = frozenset({408, 425, 429})
+    """Below 500: the same request may fare better later."""
+    lasting: frozenset[int] = frozenset({501, 505, 511})
+    """From 500 on: it will not."""
+    unprocessed: frozenset[int] = frozenset({429})
+    """The request was certainly not processed: even what must not be done twice may be sent again.
+
+    A 503 is not among them, `Retry-After` or no: gateways write that, too, when the answer is late and the deed done.
+    A platform that documents one of its statuses as such says so in its facade.
+    """
+
+    def may_pass(self, status: int) -> bool:
+        """Say whether the same request may fare better later."""
+        return status in self.passing or (status >= 500 and status not in self.lasting)
+
+    def may_have_happened(self, status: int) -> bool:
+        """Say whether a request that was answered with this error status may have had its effect all the same."""
+        return status not in self.unprocessed and may_have_happened(status)
+
+    def may_repeat(self, safety: RetrySafety, status: int) -> bool:
         """Say whether a request that was answered with this error status may be sent again."""
-        if safety != "never-after-sent":
-            return status in self.passing
-        # Both say that the platform turned the request away. A 503 alone may come from a proxy whose server has it.
-        return status == 429 or (status == 503 and retry_after is not None)
+        return status in self.unprocessed if safety == "never-after-sent" else self.may_pass(status)
 
     def retry_cost(self, status: int, *, limited: bool) -> float:
         """Return what repeating a request that was answered with this error status takes from the quota.
@@ -159,7 +181,7 @@ class ErrorStatuses:
             limited: Whether a rate limiter stands before the next attempt. Then a 429 costs nothing, because the
                 limiter holds back everybody for as long as the platform asks.
         """
-        return RETRY_COST if status in self.passing and not (status == 429 and limited) else 0.0
+        return RETRY_COST if self.may_pass(status) and not (status == 429 and limited) else 0.0
 
 
 def may_repeat_unanswered(safety: RetrySafety, *, sent: bool) -> bool:

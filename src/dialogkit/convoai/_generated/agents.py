@@ -39,6 +39,7 @@ LIST_AGENTS: Operation[models.AgentList] = Operation(
     retry="safe",
     tag="agents",
     result=lambda: models.AgentList,
+    also_wrapped_in=("data",),
     items="results",
 )
 
@@ -75,6 +76,7 @@ CREATE_AGENT: Operation[models.Agent] = Operation(
     tag="agents",
     result=lambda: models.Agent,
     body=lambda: models.AgentCreate,
+    also_wrapped_in=("agent", "data"),
 )
 
 
@@ -139,6 +141,7 @@ GET_AGENT: Operation[models.Agent] = Operation(
     retry="safe",
     tag="agents",
     result=lambda: models.Agent,
+    also_wrapped_in=("agent", "data"),
 )
 
 
@@ -175,6 +178,7 @@ UPDATE_AGENT: Operation[models.Agent] = Operation(
     tag="agents",
     result=lambda: models.Agent,
     body=lambda: models.AgentUpdate,
+    also_wrapped_in=("agent", "data"),
 )
 
 
@@ -281,6 +285,7 @@ ACTIVATE_AGENT: Operation[models.AgentState] = Operation(
     retry="never-after-sent",
     tag="agents",
     result=lambda: models.AgentState,
+    also_wrapped_in=("agent", "data"),
 )
 
 
@@ -318,6 +323,7 @@ PAUSE_AGENT: Operation[models.AgentState] = Operation(
     retry="never-after-sent",
     tag="agents",
     result=lambda: models.AgentState,
+    also_wrapped_in=("agent", "data"),
 )
 
 

@@ -28,6 +28,7 @@ CREATE_KNOWLEDGE: Operation[models.KnowledgeDocument] = Operation(
     tag="knowledge",
     result=lambda: models.KnowledgeDocument,
     body=lambda: models.KnowledgeCreate,
+    also_wrapped_in=("document", "knowledge", "data"),
 )
 
 

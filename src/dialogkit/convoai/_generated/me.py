@@ -27,6 +27,7 @@ GET_ME: Operation[models.Me] = Operation(
     retry="safe",
     tag="me",
     result=lambda: models.Me,
+    also_wrapped_in=("data",),
 )
 
 

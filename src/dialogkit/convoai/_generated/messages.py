@@ -28,6 +28,7 @@ SEND_MESSAGE: Operation[models.MessageQueued] = Operation(
     tag="messages",
     result=lambda: models.MessageQueued,
     body=lambda: models.MessageSend,
+    also_wrapped_in=("message", "data"),
 )
 
 

@@ -29,6 +29,7 @@ CREATE_WEBHOOK: Operation[models.Webhook] = Operation(
     tag="webhook_registrations",
     result=lambda: models.Webhook,
     body=lambda: models.WebhookCreate,
+    also_wrapped_in=("webhook", "data"),
 )
 
 

@@ -39,6 +39,7 @@ CREATE_AGENT_ACTION: Operation[models.AgentAction] = Operation(
     result=lambda: models.AgentAction,
     body=lambda: models.AgentActionInput,
     unwrap="data",
+    also_wrapped_in=("action",),
 )
 
 
@@ -142,6 +143,7 @@ GET_AGENT_ACTION: Operation[models.AgentAction] = Operation(
     tag="agent_actions",
     result=lambda: models.AgentAction,
     unwrap="data",
+    also_wrapped_in=("action",),
 )
 
 
@@ -181,6 +183,7 @@ UPDATE_AGENT_ACTION: Operation[models.AgentAction] = Operation(
     result=lambda: models.AgentAction,
     body=lambda: models.AgentActionInput,
     unwrap="data",
+    also_wrapped_in=("action",),
 )
 
 

@@ -39,6 +39,7 @@ CREATE_AGENT: Operation[models.Agent] = Operation(
     tag="agents",
     result=lambda: models.Agent,
     body=lambda: models.AgentCreate,
+    also_wrapped_in=("agent", "data"),
 )
 
 
@@ -143,6 +144,7 @@ SEARCH_AGENTS: Operation[models.AgentPage] = Operation(
     result=lambda: models.AgentPage,
     query=lambda: models.SearchAgentsQuery,
     account=("query", "location_id"),
+    also_wrapped_in=("data",),
     items="agents",
 )
 
@@ -195,6 +197,7 @@ GET_AGENT: Operation[models.Agent] = Operation(
     retry="safe",
     tag="agents",
     result=lambda: models.Agent,
+    also_wrapped_in=("agent", "data"),
 )
 
 
@@ -231,6 +234,7 @@ UPDATE_AGENT: Operation[models.Agent] = Operation(
     tag="agents",
     result=lambda: models.Agent,
     body=lambda: models.AgentUpdate,
+    also_wrapped_in=("agent", "data"),
 )
 
 
@@ -374,6 +378,7 @@ UPDATE_FOLLOWUP_SETTINGS: Operation[models.AgentAction] = Operation(
     result=lambda: models.AgentAction,
     body=lambda: models.FollowupSettingsUpdate,
     unwrap="data",
+    also_wrapped_in=("action",),
 )
 
 

@@ -36,6 +36,7 @@ LIST_BOT_KNOWLEDGE: Operation[models.KnowledgeEntryList] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("data",),
     items="entries",
 )
 
@@ -88,6 +89,7 @@ ADD_BOT_KNOWLEDGE: Operation[models.KnowledgeEntry] = Operation(
     account=("body", "location_id"),
     from_client={"location_id": "body"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("entry", "knowledge", "data"),
 )
 
 

@@ -41,6 +41,7 @@ LIST_BOTS: Operation[models.BotList] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("data",),
     items="bots",
 )
 
@@ -82,6 +83,7 @@ CREATE_BOT: Operation[models.Bot] = Operation(
     account=("body", "location_id"),
     from_client={"location_id": "body"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("bot", "data"),
 )
 
 
@@ -148,6 +150,7 @@ GET_BOT: Operation[models.Bot] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("bot", "data"),
 )
 
 
@@ -188,6 +191,7 @@ UPDATE_BOT: Operation[models.Bot] = Operation(
     account=("body", "location_id"),
     from_client={"location_id": "body"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("bot", "data"),
 )
 
 
@@ -300,6 +304,7 @@ SET_BOT_STATUS: Operation[models.BotStatusResult] = Operation(
     account=("body", "location_id"),
     from_client={"location_id": "body"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("bot", "data"),
 )
 
 

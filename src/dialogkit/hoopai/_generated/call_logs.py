@@ -35,6 +35,7 @@ LIST_CALL_LOGS: Operation[models.CallLogPage] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("data",),
     items="callLogs",
 )
 
@@ -117,6 +118,7 @@ GET_CALL_LOG: Operation[models.CallLog] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("callLog", "data"),
 )
 
 

@@ -42,6 +42,7 @@ LIST_CONVERSATIONS: Operation[models.BotConversationList] = Operation(
     query=lambda: models.ListConversationsQuery,
     account=("query", "location_id"),
     from_client={"location_id": "query"},
+    also_wrapped_in=("data",),
     items="conversations",
 )
 
@@ -110,6 +111,7 @@ CREATE_CONVERSATION: Operation[models.CreatedConversation] = Operation(
     from_client={"location_id": "body"},
     required_from_client=frozenset({"location_id"}),
     unwrap="conversation",
+    also_wrapped_in=("data",),
 )
 
 
@@ -151,6 +153,7 @@ SEARCH_CONVERSATIONS: Operation[models.ConversationSearchPage] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("data",),
     items="conversations",
 )
 
@@ -262,6 +265,7 @@ GET_CONVERSATION: Operation[models.Conversation] = Operation(
     retry="safe",
     tag="conversations",
     result=lambda: models.Conversation,
+    also_wrapped_in=("conversation", "data"),
 )
 
 
@@ -302,6 +306,7 @@ UPDATE_CONVERSATION: Operation[models.UpdatedConversation] = Operation(
     from_client={"location_id": "body"},
     required_from_client=frozenset({"location_id"}),
     unwrap="conversation",
+    also_wrapped_in=("data",),
 )
 
 

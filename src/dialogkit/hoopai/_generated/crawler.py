@@ -40,6 +40,7 @@ LIST_CRAWLED_PAGES: Operation[models.CrawlPageList] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("data",),
     items="urls",
 )
 

@@ -30,6 +30,7 @@ GET_EMAIL: Operation[models.EmailMessage] = Operation(
     tag="emails",
     result=lambda: models.EmailMessage,
     unwrap="emailMessage",
+    also_wrapped_in=("data",),
 )
 
 

@@ -37,6 +37,7 @@ LIST_FAQS: Operation[models.FaqPage] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("data",),
     items="faqs",
 )
 
@@ -97,6 +98,7 @@ CREATE_FAQ: Operation[models.Faq] = Operation(
     from_client={"location_id": "body"},
     required_from_client=frozenset({"location_id"}),
     unwrap="faq",
+    also_wrapped_in=("data",),
 )
 
 

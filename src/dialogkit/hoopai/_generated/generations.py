@@ -28,6 +28,7 @@ GET_GENERATION: Operation[models.Generation] = Operation(
     tag="generations",
     result=lambda: models.Generation,
     query=lambda: models.GetGenerationQuery,
+    also_wrapped_in=("generation", "data"),
 )
 
 

@@ -101,6 +101,7 @@ CREATE_KNOWLEDGE_BASE: Operation[models.KnowledgeBase] = Operation(
     from_client={"location_id": "body"},
     required_from_client=frozenset({"location_id"}),
     unwrap="data",
+    also_wrapped_in=("knowledgeBase",),
 )
 
 
@@ -147,6 +148,7 @@ GET_KNOWLEDGE_BASE: Operation[models.KnowledgeBase] = Operation(
     tag="knowledge_bases",
     result=lambda: models.KnowledgeBase,
     unwrap="data",
+    also_wrapped_in=("knowledgeBase",),
 )
 
 

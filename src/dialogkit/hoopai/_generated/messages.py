@@ -128,6 +128,7 @@ INJECT_MESSAGE: Operation[models.MessageInjectResult] = Operation(
     account=("body", "location_id"),
     from_client={"location_id": "body"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("message", "data"),
 )
 
 
@@ -330,7 +331,8 @@ async def add_inbound_message(
     """Record a message that a contact sent through an external provider.
 
     Give `conversation_id` or `contact_id`, or both. The platform does not promise to drop duplicates; set `alt_id` to
-    be able to spot them.
+    be able to spot them. A message of type `Custom` needs a `conversation_provider_id`: without one the platform has
+    been seen to answer with success and an empty body, and to add nothing.
 
     Args:
         type: Channel that the message came in through.
@@ -534,6 +536,7 @@ GET_MESSAGE: Operation[models.Message] = Operation(
     tag="messages",
     result=lambda: models.Message,
     unwrap="message",
+    also_wrapped_in=("data",),
 )
 
 
@@ -673,7 +676,8 @@ async def get_message_recording(
 ) -> ByteStream:
     """Download the recording of a call or voicemail.
 
-    Answers with the audio itself. Messages of types 1 (call) and 10 (voicemail) have recordings.
+    Answers with the audio itself. Messages of types 1 (call) and 10 (voicemail) have recordings. For a call that was
+    not recorded the platform has been seen to answer 400 (`CONVERSATIONS_MSG_RECORDING_NOT_FOUND`) or 422, and not 404.
 
     Args:
         message_id: Id of the message.
@@ -722,7 +726,8 @@ async def get_message_transcription(
 ) -> list[models.TranscriptionSentence]:
     """Get the transcription of a call, sentence by sentence.
 
-    A single sentence may arrive as one object instead of an array.
+    A single sentence may arrive as one object instead of an array. For a call that was not recorded the platform has
+    been seen to answer 400 (`CONVERSATIONS_MSG_RECORDING_NOT_FOUND`) or 422, and not 404.
 
     Args:
         message_id: Id of the message.
@@ -764,6 +769,9 @@ async def download_message_transcription(
 ) -> str:
     """Download the transcription of a call as a text file.
 
+    For a call that was not recorded the platform has been seen to answer 400 (`CONVERSATIONS_MSG_RECORDING_NOT_FOUND`)
+    or 422, and not 404.
+
     Args:
         message_id: Id of the message.
         location_id: Id of the location (account) that the message belongs to. The client's own unless given.
@@ -794,6 +802,7 @@ EXPORT_MESSAGES: Operation[models.MessageExportPage] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("data",),
     items="messages",
 )
 
@@ -809,8 +818,8 @@ async def export_messages(
     conversation_id: str | None = None,
     contact_id: str | None = None,
     channel: models.MessageExportChannel | None = None,
-    start_date: str | None = None,
-    end_date: str | None = None,
+    start_date: datetime | date | str | None = None,
+    end_date: datetime | date | str | None = None,
     location_id: str | None = None,
     resume: str | None = None,
     options: CallOptions | None = None,
@@ -829,7 +838,7 @@ async def export_messages(
         conversation_id: Keep only the messages of this conversation.
         contact_id: Keep only the messages exchanged with this contact.
         channel: Keep only one channel. The only way to export email.
-        start_date: Earliest date to include. The format is not documented; an ISO 8601 string such as
+        start_date: Earliest date to include, a day or a moment. The format is not documented; ISO 8601 such as
             `2026-01-01T00:00:00.000Z` is the safe choice.
         end_date: Latest date to include, in the same format as `start_date`.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
@@ -970,6 +979,7 @@ INITIATE_UPLOAD: Operation[models.UploadTicket] = Operation(
     account=("body", "location_id"),
     from_client={"location_id": "body"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("data",),
 )
 
 
@@ -1039,6 +1049,7 @@ COMPLETE_UPLOAD: Operation[models.UploadReceipt] = Operation(
     account=("body", "location_id"),
     from_client={"location_id": "body"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("data",),
 )
 
 

@@ -20,6 +20,7 @@ from dialogkit._core.codec.models import (
     tag_of,
 )
 from dialogkit._core.codec.moments import (
+    IsoDate,
     IsoDateTime,
     Timestamp,
     UnixMilliseconds,
@@ -2018,12 +2019,11 @@ class ExportMessagesQuery(Arguments):
     """Keep only the messages exchanged with this contact."""
     channel: MessageExportChannel | None = None
     """Keep only one channel. The only way to export email."""
-    start_date: str | None = Field(default=None, serialization_alias="startDate")
-    """Earliest date to include. The format is not documented; an ISO 8601 string such as `2026-01-01T00:00:00.000Z` is
-    the
-    safe choice.
+    start_date: IsoDateTime | IsoDate | str | None = Field(default=None, serialization_alias="startDate")
+    """Earliest date to include, a day or a moment. The format is not documented; ISO 8601 such as
+    `2026-01-01T00:00:00.000Z` is the safe choice.
     """
-    end_date: str | None = Field(default=None, serialization_alias="endDate")
+    end_date: IsoDateTime | IsoDate | str | None = Field(default=None, serialization_alias="endDate")
     """Latest date to include, in the same format as `start_date`."""
 
 
@@ -3010,10 +3010,10 @@ class ListVoiceCallsQuery(Arguments):
     """Only calls that this Voice AI agent took part in."""
     direction: CallDirection | None = None
     """Only inbound or only outbound calls."""
-    start_date: IsoDateTime | None = Field(default=None, serialization_alias="startDate")
-    """Start of the range, in ISO 8601."""
-    end_date: IsoDateTime | None = Field(default=None, serialization_alias="endDate")
-    """End of the range, in ISO 8601."""
+    start_date: IsoDateTime | IsoDate | None = Field(default=None, serialization_alias="startDate")
+    """Start of the range, in ISO 8601, a day or a moment."""
+    end_date: IsoDateTime | IsoDate | None = Field(default=None, serialization_alias="endDate")
+    """End of the range, in ISO 8601, a day or a moment."""
 
 
 class LiveChatTyping(Input):

@@ -39,6 +39,7 @@ CREATE_VOICE_ACTION: Operation[models.VoiceAction] = Operation(
     account=("body", "location_id"),
     from_client={"location_id": "body"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("action", "data"),
 )
 
 
@@ -117,6 +118,7 @@ GET_VOICE_ACTION: Operation[models.VoiceAction] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("action", "data"),
 )
 
 
@@ -160,6 +162,7 @@ UPDATE_VOICE_ACTION: Operation[models.VoiceAction] = Operation(
     account=("body", "location_id"),
     from_client={"location_id": "body"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("action", "data"),
 )
 
 

@@ -40,6 +40,7 @@ CREATE_VOICE_AGENT: Operation[models.VoiceAgent] = Operation(
     account=("body", "location_id"),
     from_client={"location_id": "body"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("agent", "data"),
 )
 
 
@@ -143,6 +144,7 @@ LIST_VOICE_AGENTS: Operation[models.VoiceAgentPage] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("data",),
     items="agents",
 )
 
@@ -198,6 +200,7 @@ GET_VOICE_AGENT: Operation[models.VoiceAgent] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("agent", "data"),
 )
 
 
@@ -242,6 +245,7 @@ UPDATE_VOICE_AGENT: Operation[models.VoiceAgent] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("agent", "data"),
 )
 
 

@@ -36,6 +36,7 @@ LIST_VOICE_CALLS: Operation[models.VoiceCallList] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("data",),
     items="calls",
 )
 
@@ -60,8 +61,8 @@ async def list_voice_calls(
     Args:
         agent_id: Only calls that this Voice AI agent took part in.
         direction: Only inbound or only outbound calls.
-        start_date: Start of the range, in ISO 8601.
-        end_date: End of the range, in ISO 8601.
+        start_date: Start of the range, in ISO 8601, a day or a moment.
+        end_date: End of the range, in ISO 8601, a day or a moment.
         location_id: Id of the location (account) that the request is about. The client's own unless given.
         resume: The cursor of an earlier page: continue after it.
         options: What this call does differently from its client.
@@ -99,6 +100,7 @@ GET_VOICE_CALL_TRANSCRIPT: Operation[models.VoiceCallTranscript] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("transcript", "data"),
 )
 
 
@@ -140,6 +142,7 @@ GET_VOICE_CALL_RECORDING: Operation[models.VoiceCallRecording] = Operation(
     account=("query", "location_id"),
     from_client={"location_id": "query"},
     required_from_client=frozenset({"location_id"}),
+    also_wrapped_in=("recording", "data"),
 )
 
 

@@ -31,6 +31,7 @@ CREATE_CONVERSATION: Operation[models.Conversation] = Operation(
     tag="conversations",
     result=lambda: models.Conversation,
     body=lambda: models.ConversationCreate,
+    also_wrapped_in=("conversation", "data"),
 )
 
 
@@ -78,6 +79,7 @@ GET_CONVERSATION: Operation[models.ConversationDetail] = Operation(
     retry="safe",
     tag="conversations",
     result=lambda: models.ConversationDetail,
+    also_wrapped_in=("conversation", "data"),
 )
 
 

@@ -29,6 +29,7 @@ CREATE_ESCALATION: Operation[models.Escalation] = Operation(
     tag="escalations",
     result=lambda: models.Escalation,
     body=lambda: models.EscalationCreate,
+    also_wrapped_in=("escalation", "data"),
 )
 
 

@@ -29,6 +29,7 @@ UPSERT_KNOWLEDGE_SOURCE: Operation[models.KnowledgeSource] = Operation(
     tag="knowledge_sources",
     result=lambda: models.KnowledgeSource,
     body=lambda: models.KnowledgeSourceUpsert,
+    also_wrapped_in=("knowledgeSource", "source", "data"),
 )
 
 

@@ -28,6 +28,7 @@ SEND_MESSAGE: Operation[models.AssistantReply] = Operation(
     tag="messages",
     result=lambda: models.AssistantReply,
     body=lambda: models.MessageSend,
+    also_wrapped_in=("reply", "response", "data"),
 )
 
 

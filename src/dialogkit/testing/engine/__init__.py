@@ -7,6 +7,6 @@ that what a platform is can be looked up without the extra.
 Others use: `after_id`, `Answer`, `Arrival`, `Call`, `check_answer`, `check_event`, `Credential`, `Document`,
     `is_array`, `is_object`, `iso`, `Json`, `Limits`, `Match`, `matches`, `missing`, `not_found`, `numbered`,
     `one_text`, `Operation`, `Outcome`, `parse_iso`, `pick`, `Platform`, `PREFIX`, `read_document`, `Refusal`,
-    `Registry`, `registry`, `RequestReader`, `Row`, `S`, `Schemas`, `State`, `StoredFile`, `Table`, `UploadedFile`,
-    `Usage`, `Verdict`, `Window`, `wrong`.
+    `Registry`, `registry`, `RequestReader`, `retry_after`, `Row`, `S`, `Schemas`, `State`, `StoredFile`, `strangers`,
+    `Table`, `UploadedFile`, `Usage`, `Verdict`, `Window`, `wrong`.
 """

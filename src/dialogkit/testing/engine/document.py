@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, TypeGuard, cast
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 Json = dict[str, Any]
 
@@ -52,6 +52,8 @@ class Operation:
     answers: Mapping[int, DeclaredAnswer]
     public: bool
     """Whether it needs no credential."""
+    scopes: tuple[frozenset[str], ...] = ()
+    """What a credential must be allowed: all of one of these sets. None for nothing in particular."""
     extensions: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -83,6 +85,8 @@ class Document:
 
     def __init__(self, raw: Json) -> None:
         self.raw = cast("Json", _absolute(raw))
+        self.prefix = _path_of(self.raw["servers"][0]["url"]) if self.raw.get("servers") else ""
+        """The path of the server, without a slash at its end: where the paths of requests begin."""
         self.operations = {operation.id: operation for operation in self._read()}
         self._routes = self._sorted_routes()
 
@@ -100,7 +104,9 @@ class Document:
 
         A templated segment takes anything but nothing, so a trailing slash counts.
         """
-        segments = raw_path.split("/")[1:]
+        if not raw_path.startswith(f"{self.prefix}/"):
+            return None
+        segments = raw_path[len(self.prefix) :].split("/")[1:]
         for template, operations in self._routes:
             if len(template) == len(segments):
                 values = _values(template, segments)
@@ -118,7 +124,7 @@ class Document:
     def _operation(self, template: str, method: str, raw: Json, shared: list[Json]) -> Operation:
         body = self.resolve(raw.get("requestBody", {}))
         parameters = [self._parameter(each) for each in [*shared, *raw.get("parameters", [])]]
-        security = raw.get("security", self.raw.get("security", []))
+        security = cast("list[Mapping[str, list[str]]]", raw.get("security", self.raw.get("security", [])))
         return Operation(
             id=raw["operationId"],
             tag=raw["tags"][0],
@@ -134,6 +140,7 @@ class Document:
                 for status, answer in raw["responses"].items()
             },
             public=not security,
+            scopes=_scopes(security),
             extensions={key: value for key, value in raw.items() if key.startswith("x-")},
         )
 
@@ -154,6 +161,16 @@ class Document:
             routes.setdefault(operation.template, {})[operation.method] = operation
         split = [(tuple(template.split("/")[1:]), operations) for template, operations in routes.items()]
         return sorted(split, key=lambda route: [segment.startswith("{") for segment in route[0]])
+
+
+def _scopes(security: list[Mapping[str, list[str]]]) -> tuple[frozenset[str], ...]:
+    """Return the scopes of each alternative; nothing if one of them asks for none."""
+    alternatives = [frozenset(scope for scopes in each.values() for scope in scopes) for each in security]
+    return tuple(alternatives) if all(alternatives) else ()
+
+
+def _path_of(url: str) -> str:
+    return urlsplit(url).path.rstrip("/")
 
 
 def _values(template: tuple[str, ...], segments: list[str]) -> dict[str, str] | None:

@@ -7,14 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol
 
 from dialogkit.testing.engine.document import Json, Match, Operation
-from dialogkit.testing.engine.limits import HeaderStyle, Window, no_headers
+from dialogkit.testing.engine.limits import HeaderStyle, Window, retry_after
 from dialogkit.testing.engine.refusals import Refusal
 from dialogkit.testing.engine.registry import Call, Registry, S
+from dialogkit.testing.hooks.deliveries import Persistence
 from dialogkit.testing.hooks.signer import Signatures
 
 
 def _nothing() -> Mapping[Any, Any]:
     return {}
+
+
+def _a_minute() -> Persistence:
+    return Persistence(timeout=5.0, backoff=0.5, attempts=6)
 
 
 def _nobody(_: Arrival, __: object) -> str | None:
@@ -23,6 +28,14 @@ def _nobody(_: Arrival, __: object) -> str | None:
 
 def _as_it_is(call: Any) -> Any:
     return call
+
+
+def _unchanged(body: Any, _: str) -> Any:
+    return body
+
+
+def _any_will_do(_: Mapping[str, str]) -> None:
+    """Take a call with whatever headers it has."""
 
 
 class Envelope(Protocol):
@@ -60,13 +73,21 @@ class Platform(Generic[S]):
     """Operations that are counted by limits of their own, in place of the tier's."""
     further_limits: Mapping[str, Mapping[str, tuple[Window, ...]]] = field(default_factory=_nothing)
     """Operations that are counted by limits of their own besides the tier's, by tier."""
-    limit_headers: HeaderStyle = no_headers
+    daily: int | None = None
+    """Requests a day, in every tier; None for any number."""
+    limit_headers: HeaderStyle = retry_after
     counted_with: Callable[[Arrival, S], str | None] = _nobody
     """Says which account of its credential a request is counted with, where each has limits of its own."""
-    required_headers: tuple[str, ...] = ()
-    """Headers that every call must carry, except to operations that need no credential."""
+    limits_strangers: bool = False
+    """Whether answers to nobody known tell of the limits, too."""
+    check_headers: Callable[[Mapping[str, str]], None] = _any_will_do
+    """Refuses a call for its headers, except to operations that need no credential."""
+    refuses_strangers: bool = False
+    """Whether it refuses query parameters and properties of JSON that its document does not know."""
     prepare: Callable[[Call[S]], Any] = _as_it_is
     """Makes what handlers get of a valid request, or refuses it."""
+    finish: Callable[[Any, str], Any] = _unchanged
+    """Makes what goes out of a handler's JSON and the trace id."""
     error_body: Callable[[Refusal, str], Json]
     """Builds the body of a refusal from it and the trace id."""
     nonsense: int = 422
@@ -75,10 +96,16 @@ class Platform(Generic[S]):
     """Makes a state of an account and a clock."""
     seed: Callable[[S], None]
     """Puts a few rows with fixed ids into a new state."""
+    further_seeds: Mapping[str, Callable[[S], None]] = field(default_factory=_nothing)
+    """Further rows, by the name that a sandbox is told."""
     envelope: Envelope
     signatures: Signatures
     """How its webhooks are signed."""
     client_options: Mapping[str, str] = field(default_factory=_nothing)
     """The arguments that its client should get besides key and URL: which attribute of the sandbox each takes."""
+    persistence: Persistence = field(default_factory=_a_minute)
+    """How its webhooks are repeated."""
+    lenient: Mapping[str, Any] = field(default_factory=_nothing)
+    """What is otherwise in a sandbox that is kinder than the platform: values of the fields above."""
     environment: frozenset[str] = frozenset()
     """Which of these the client reads from the environment, too."""

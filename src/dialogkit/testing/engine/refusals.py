@@ -41,6 +41,16 @@ def wrong(*problems: str) -> Refusal:
     return Refusal(422, list(problems))
 
 
+def strangers(*names: str) -> Refusal:
+    """Refuse parameters and properties that nobody has asked for: 422."""
+    return wrong(*(f"{path}property {name} should not exist" for path, name in map(_split, names)))
+
+
+def _split(name: str) -> tuple[str, str]:
+    path, dot, last = name.rpartition(".")
+    return path + dot, last
+
+
 def not_found(kind: str, id_: str) -> Refusal:
     """Refuse an id that is unknown, or out of this credential's reach: 404."""
     return Refusal(404, f"There is no {kind} with the id {id_!r}.")

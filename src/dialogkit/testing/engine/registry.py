@@ -74,6 +74,8 @@ class Call(Generic[S]):
     tier: str | None
     """Whose rate limits hold; None for none."""
     webhooks: Webhooks
+    lenient: bool = False
+    """Whether the sandbox is kinder than the platform."""
 
 
 Handler = Callable[[Any], Any]

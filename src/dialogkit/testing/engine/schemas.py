@@ -13,9 +13,18 @@ from jsonschema.validators import extend  # pyright: ignore[reportUnknownVariabl
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from dialogkit.testing.engine.document import ROOT, Document, Json, is_object
+from dialogkit.testing.engine.document import ROOT, Document, Json, is_array, is_object
 
-_FORMATS: Final = FormatChecker(formats=["date-time", "date"])
+_STRICT_FORMATS: Final = FormatChecker(formats=["date-time", "date"])
+_FORMATS: Final = FormatChecker(formats=["date"])
+
+
+@_FORMATS.checks("date-time")
+def _is_moment(value: object) -> bool:
+    """Say whether a text is a moment in ISO 8601, which a lone date is, too; what is no text is not looked at."""
+    return any(_STRICT_FORMATS.conforms(value, each) for each in ("date-time", "date"))
+
+
 _MISSING: Final = {"required", "x-require-one-of", "x-require-together"}
 _TYPES: Final = {
     "string": "a string",
@@ -38,7 +47,7 @@ _WORDINGS: Final = {
     "maxItems": "must contain at most {limit} elements",
     "pattern": "must match {limit}",
     "format": "must be a valid {limit}",
-    "anyOf": "has none of the forms that are accepted",
+    "oneOf": "has none of the forms that are accepted",
 }
 
 
@@ -102,6 +111,41 @@ class Schemas:
             return [problem]
         errors: Iterator[ValidationError] = self._validator(member).iter_errors(value)
         return [_problem(error) for error in errors]
+
+    def strangers(self, schema: Json, value: Any, path: str = "") -> Iterator[str]:
+        """Yield the properties of a value that its schema does not know, as dotted paths.
+
+        An object whose schema names no properties, or allows others, has none.
+        """
+        if is_array(value):
+            items: Json = self._document.resolve(schema).get("items", {})
+            for index, each in enumerate(value if items else ()):
+                yield from self.strangers(items, each, f"{path}{index}.")
+        elif is_object(value) and (known := self._known(schema, value)) is not None:
+            for name, each in value.items():
+                if name in known:
+                    yield from self.strangers(known[name], each, f"{path}{name}.")
+                else:
+                    yield path + name
+
+    def _known(self, schema: Json, value: Json) -> Json | None:
+        """Return the properties that an object may have, with their schemas; None if it may have any."""
+        resolved = self._document.resolve(self._member(schema, value)[0])
+        if resolved.get("additionalProperties", False) is not False:
+            return None
+        known: Json = dict(resolved.get("properties", {}))
+        members = [*resolved.get("allOf", ()), *self._fitting(resolved, value)]
+        for member in members:
+            more = self._known(member, value)
+            if more is None:
+                return None
+            known |= more
+        return known if known or members else None
+
+    def _fitting(self, schema: Json, value: Json) -> list[Json]:
+        """Return the members of an undiscriminated union that a value conforms to; all of them if it does to none."""
+        members: list[Json] = [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
+        return [each for each in members if not self.problems(each, value)] or members
 
     def _validator(self, schema: Json) -> Any:
         known = self._validators.get(id(schema))

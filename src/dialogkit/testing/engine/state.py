@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
@@ -81,6 +81,12 @@ class Credential:
     """The only account it is good for; None for all."""
     expires: float | None = None
     """Epoch seconds; None for never."""
+    scopes: frozenset[str] | None = None
+    """What it allows; None for everything."""
+
+    def allows(self, wanted: Collection[frozenset[str]]) -> bool:
+        """Say whether it allows all of one of these sets of scopes; where none is wanted, it does."""
+        return self.scopes is None or not wanted or any(each <= self.scopes for each in wanted)
 
 
 class State:

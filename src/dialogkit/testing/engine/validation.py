@@ -2,7 +2,7 @@
 
 The rule for refusals: 400 when the request cannot be read or lacks something that is required, wherever it is
 nested; 422 when everything required is there but a value is wrong. A request with both kinds of fault gets 400.
-Properties and parameters that the document does not know are let through.
+Properties and parameters that the document does not know are refused with 422, or let through where the platform does.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, cast
 from urllib.parse import parse_qsl
@@ -20,7 +20,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
 from dialogkit.testing.engine.document import Document, Json, Operation, Parameter
-from dialogkit.testing.engine.refusals import missing, wrong
+from dialogkit.testing.engine.refusals import missing, strangers, wrong
 from dialogkit.testing.engine.registry import UploadedFile
 from dialogkit.testing.engine.schemas import Problem, Schemas
 
@@ -41,9 +41,17 @@ class Arguments:
 
 
 class RequestReader:
-    """Reads and validates requests."""
+    """Reads and validates requests.
 
-    def __init__(self, document: Document, schemas: Schemas) -> None:
+    Args:
+        document: Says what a request may be.
+        schemas: Of that document.
+        refuse_strangers: Whether what the document does not know is refused, in queries and in JSON.
+
+    """
+
+    def __init__(self, document: Document, schemas: Schemas, *, refuse_strangers: bool = False) -> None:
+        self._refuse_strangers = refuse_strangers
         self._document = document
         self._schemas = schemas
         self._parameter_schemas: dict[tuple[str, str], Json] = {}
@@ -51,7 +59,7 @@ class RequestReader:
     async def read(self, operation: Operation, request: Request, path: Mapping[str, str]) -> Arguments:
         """Return the arguments of a request, or raise the `Refusal` that it deserves."""
         problems: list[Problem] = []
-        query = _pairs_to_lists(_decode_query(request))
+        query = _pairs_to_lists(_without_brackets(operation, _decode_query(request)))
         given = {
             "path": {name: [value] for name, value in path.items()},
             "query": query,
@@ -64,7 +72,14 @@ class RequestReader:
         if body is not None:
             problems += self._schemas.problems(_media_schema(operation), body)
         _refuse(problems)
+        if self._refuse_strangers and (unknown := self._strangers(operation, query, body)):
+            raise strangers(*unknown)
         return Arguments(path=cast("dict[str, str]", values["path"]), query=values["query"], body=body, files=files)
+
+    def _strangers(self, operation: Operation, query: Mapping[str, Any], body: Any) -> list[str]:
+        known = {each.name for each in operation.parameters if each.place == "query"}
+        found = [name for name in query if name not in known]
+        return found + ([*self._schemas.strangers(operation.body[_JSON], body)] if _JSON in operation.body else [])
 
     def _parameters(self, operation: Operation, place: str, given: Mapping[str, list[str]]) -> Json:
         values: Json = {}
@@ -186,6 +201,14 @@ def _refuse(problems: Sequence[Problem]) -> None:
 
 def _decode_query(request: Request) -> list[tuple[str, str]]:
     return _parse_pairs(cast("bytes", request.scope["query_string"]))
+
+
+def _without_brackets(operation: Operation, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of a query, where lists may be written as `name[]=1&name[]=2`: the platform's own clients do."""
+    known = {each.name for each in operation.parameters if each.place == "query"}
+    for name, value in pairs:
+        bare = name.removesuffix("[]")
+        yield (bare if bare in known else name), value
 
 
 def _parse_pairs(content: bytes) -> list[tuple[str, str]]:

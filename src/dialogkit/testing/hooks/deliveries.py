@@ -12,7 +12,8 @@ import logging
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import anyio
@@ -24,6 +25,9 @@ from dialogkit.testing.errors import SandboxError
 _logger = logging.getLogger("dialogkit.testing")
 _FACTOR: Final = 2
 """How much longer each pause is than the one before."""
+_TOO_MANY: Final = 429
+_ATTEMPTS: Final = 6
+"""How many there are unless somebody says so."""
 _LENGTH: Final = 10_000
 _AT_ONCE: Final = 20
 """More only queue up at an app that is busy, and their waiting there counts towards the timeout."""
@@ -43,6 +47,8 @@ class Attempt:
     """Why there was no answer."""
     seconds: float
     """How long it took."""
+    due: float = 0.0
+    """When it was due, in seconds after the first one was."""
 
     @property
     def accepted(self) -> bool:
@@ -80,6 +86,8 @@ class Persistence:
     """Seconds before the second attempt; each further pause is twice as long."""
     attempts: int
     """How many, at most."""
+    slow_down: float | None = None
+    """Seconds to wait after an answer of 429, where that is something else."""
 
     def __post_init__(self) -> None:
         if not (_is_number(self.timeout) and self.timeout > 0):
@@ -90,12 +98,18 @@ class Persistence:
             raise ValueError(f"The attempts of webhooks must be a whole number from 1 up, not {self.attempts!r}.")
 
     def but(self, *, timeout: float | None, backoff: float | None, attempts: int | None) -> Persistence:
-        """Return the same with changes; None changes nothing."""
-        return Persistence(
-            timeout=self.timeout if timeout is None else timeout,
-            backoff=self.backoff if backoff is None else backoff,
-            attempts=self.attempts if attempts is None else attempts,
+        """Return the same with changes; None changes nothing, but a backoff of one's own begins a schedule anew."""
+        kept = self if backoff is None else Persistence(self.timeout, backoff, _ATTEMPTS)
+        return replace(
+            kept,
+            timeout=kept.timeout if timeout is None else timeout,
+            attempts=kept.attempts if attempts is None else attempts,
         )
+
+    def pause(self, number: int, status: int | None) -> float:
+        """Return how long to wait after the attempt of this number, from 1 up, was answered with `status`."""
+        told_to_slow_down = status == _TOO_MANY and self.slow_down is not None
+        return self.slow_down or 0.0 if told_to_slow_down else self.backoff * _FACTOR ** (number - 1)
 
 
 @dataclass(frozen=True)
@@ -117,6 +131,8 @@ class _Shipment:
         self.parcel = parcel
         self.attempts: tuple[Attempt, ...] = ()
         self.done = False
+        self.rests = False
+        """Whether it waits for its next attempt."""
         self.task: asyncio.Task[None] | None = None
 
     def snapshot(self) -> Delivery:
@@ -126,6 +142,9 @@ class _Shipment:
 
 class Courier:
     """Delivers parcels while the sandbox runs, up to 20 at once and in no certain order, and keeps the newest 10,000.
+
+    Pauses run with the monotonic clock, and `advance` puts the time forward: what one pause does not need of that, the
+    next one gets. However far the time jumps, all that falls into the jump is delivered.
 
     All methods but `running` may be called from any thread.
 
@@ -144,6 +163,8 @@ class Courier:
         self._loop_thread: int | None = None
         self._client: httpx.AsyncClient | None = None
         self._slots: asyncio.Semaphore
+        self._advanced = 0.0
+        self._moved = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -207,11 +228,25 @@ class Courier:
             found = {id(each.parcel): each.parcel for each in self._shipments.values() if each.parcel.id == id_}
         return list(found.values())
 
-    def wait(self, timeout: float, given_up: threading.Event | None = None) -> None:
+    def advance(self, seconds: float) -> None:
+        """Put the time forward by which repetitions are due."""
+        with self._changed:
+            self._advanced += seconds
+            for shipment in self._open:  # which may be due now: nobody should think that it rests
+                shipment.rests = False
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    def wait(self, timeout: float, *, repeats: bool = True, given_up: threading.Event | None = None) -> None:
         """Wait until all is delivered or given up.
 
         Args:
             timeout: Seconds to wait.
+            repeats: Whether to wait for repetitions that are not due yet, too.
             given_up: Ends the waiting when it is set, followed by `wake`.
 
         Raises:
@@ -219,15 +254,19 @@ class Courier:
 
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: not self._open or (given_up and given_up.is_set()), timeout):
+            if not self._changed.wait_for(lambda: self._idle(repeats) or (given_up and given_up.is_set()), timeout):
                 left = [each.snapshot() for each in self._shipments.values() if each in self._open]
                 raise TimeoutError(_unfinished(left, timeout))
 
-    async def settled(self, timeout: float) -> None:  # noqa: ASYNC109 - the same as in wait()
+    def _idle(self, repeats: bool) -> bool:
+        return not self._open if repeats else all(each.rests for each in self._open)
+
+    async def settled(self, timeout: float, *, repeats: bool = True) -> None:  # noqa: ASYNC109 - the same as in wait()
         """Do as `wait`, without holding up the event loop of whoever calls."""
         given_up = threading.Event()
         try:
-            await anyio.to_thread.run_sync(self.wait, timeout, given_up, abandon_on_cancel=True)
+            wait = partial(self.wait, timeout, repeats=repeats, given_up=given_up)
+            await anyio.to_thread.run_sync(wait, abandon_on_cancel=True)
         finally:
             with self._changed:
                 given_up.set()
@@ -268,9 +307,9 @@ class Courier:
         self._changed.notify_all()
 
     async def _deliver(self, shipment: _Shipment) -> None:
-        persistence = shipment.parcel.persistence
+        persistence, due, used = shipment.parcel.persistence, 0.0, self._advanced
         for number in range(1, persistence.attempts + 1):
-            attempt = await self._attempt(shipment.parcel)
+            attempt = replace(await self._attempt(shipment.parcel), due=due)
             last = attempt.accepted or number == persistence.attempts
             with self._changed:
                 shipment.attempts = (*shipment.attempts, attempt)
@@ -279,7 +318,28 @@ class Courier:
             self._tell(delivery)
             if last:
                 return
-            await asyncio.sleep(persistence.backoff * _FACTOR ** (number - 1))
+            pause = persistence.pause(number, attempt.status)
+            used += await self._pause(shipment, pause, used)
+            due += pause
+
+    async def _pause(self, shipment: _Shipment, seconds: float, used: float) -> float:
+        """Wait for so long, or less if the time is put forward meanwhile, or was further than earlier pauses have used.
+
+        Returns:
+            What was used of the time that was put forward.
+
+        """
+        began = time.monotonic()
+        while True:
+            with self._changed:
+                moved, ahead = self._moved, self._advanced - used
+                left = seconds - (time.monotonic() - began)
+                shipment.rests = left > ahead
+                self._changed.notify_all()
+            if not shipment.rests:
+                return max(0.0, left)
+            with anyio.move_on_after(left - ahead):
+                await moved.wait()
 
     async def _attempt(self, parcel: Parcel) -> Attempt:
         status: int | None = None
@@ -319,7 +379,9 @@ class Courier:
 
 def _unfinished(left: list[Delivery], timeout: float) -> str:
     shown = "; ".join(_state(each) for each in left[:3]) + ("; and more" if len(left) > 3 else "")
-    return f"After {timeout:g} s, {len(left)} webhooks are not delivered yet: {shown}."
+    repeated = any(each.attempts for each in left)
+    advice = " Let time pass for what is repeated later: sandbox.advance(seconds)." if repeated else ""
+    return f"After {timeout:g} s, {len(left)} webhooks are not delivered yet: {shown}.{advice}"
 
 
 def _state(delivery: Delivery) -> str:

@@ -178,8 +178,9 @@ class Webhooks:
                 the sandbox, need the extra `webhooks`; `hmac`, by a secret of the registration, does not.
             secret: The secret for `hmac`, made up unless given.
             timeout: Seconds to wait for an answer; the sandbox's `webhook_timeout` unless given.
-            backoff: Seconds before the second attempt; the sandbox's `webhook_backoff` unless given.
-            attempts: How many, at most; the sandbox's `webhook_attempts` unless given.
+            backoff: Seconds before the second attempt, and twice as long before each further one; the sandbox's
+                `webhook_backoff` unless given.
+            attempts: How many, at most; the sandbox's `webhook_attempts` unless given, or 6 with a `backoff`.
             allow_remote: Whether `url` may lead to another machine.
 
         Returns:
@@ -266,31 +267,34 @@ class Webhooks:
             raise LookupError(f"The sandbox has sent no webhook with the id {delivery_id!r}.")
         self._send(*parcels)
 
-    def wait(self, timeout: float = _PATIENCE) -> None:
+    def wait(self, timeout: float = _PATIENCE, *, repeats: bool = True) -> None:
         """Wait until every webhook is accepted or given up. From async code, use `settled`.
 
-        What your app does after it has answered is not waited for.
+        What your app does after it has answered is not waited for. Platforms repeat for hours or days, so let time pass
+        with `sandbox.advance`, and wait for what is due by then with `repeats=False`.
 
         Args:
             timeout: Seconds to wait.
+            repeats: Whether to wait for repetitions that are not due yet, too.
 
         Raises:
             TimeoutError: Some are still under way, or wait for their next attempt; the message says which.
 
         """
-        self._courier.wait(timeout)
+        self._courier.wait(timeout, repeats=repeats)
 
-    async def settled(self, timeout: float = _PATIENCE) -> None:
+    async def settled(self, timeout: float = _PATIENCE, *, repeats: bool = True) -> None:
         """Do as `wait`, without holding up the event loop; under asyncio or trio.
 
         Args:
             timeout: Seconds to wait.
+            repeats: Whether to wait for repetitions that are not due yet, too.
 
         Raises:
             TimeoutError: Some are still under way, or wait for their next attempt; the message says which.
 
         """
-        await self._courier.settled(timeout)
+        await self._courier.settled(timeout, repeats=repeats)
 
     def remove(self, registration: Registration) -> None:
         """End a registration, if it is there."""
@@ -302,6 +306,10 @@ class Webhooks:
         with self._lock:
             self._registrations = ()
         self._courier.clear()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for what waits to be repeated; `Sandbox.advance` does, with all else that has a clock."""
+        self._courier.advance(seconds)
 
     def delivering(self) -> AbstractAsyncContextManager[None]:
         """Deliver in the running event loop until the end of the block."""

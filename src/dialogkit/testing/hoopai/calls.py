@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dialogkit.testing.engine import registry
@@ -20,9 +20,9 @@ _TENANT: Final = "locationId"
 class Call(registry.Call[HoopAIState]):
     """One valid request."""
 
-    location_id: str
+    location_id: str = field(kw_only=True)
     """The location that the request names, else the credential's own."""
-    names_location: bool
+    names_location: bool = field(kw_only=True)
 
     def row(self, table: Table, id_: str) -> Row:
         """Return a row that this request may see, or refuse with 404."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from threading import RLock
 from typing import Any, Protocol
 
 from dialogkit.testing.engine.platform import Platform
+from dialogkit.testing.engine.state import Credential
 from dialogkit.testing.errors import SandboxError
 from dialogkit.testing.hooks.webhooks import Webhooks
 from dialogkit.testing.hoopai import inbox, seeds, tables
@@ -21,6 +23,8 @@ class _App(Protocol):
 
     webhooks: Webhooks
     lock: RLock
+
+    def spend_day(self, account: str | None) -> None: ...
 
     @property
     def state(self) -> HoopAIState: ...
@@ -61,6 +65,39 @@ class Conveniences:
     def company_id(self: _HoopAISandbox) -> str:
         """The agency that owns the locations."""
         return _app(self).state.company_id
+
+    def spend_day(self: _HoopAISandbox, location_id: str | None = None) -> None:
+        """Let the day be spent: each call for a location is answered 429, until 24 hours after its first one.
+
+        Args:
+            location_id: The location; the sandbox's own unless given.
+
+        Raises:
+            SandboxError: The sandbox has no limits, for its `tier` is None.
+
+        """
+        app = _app(self)
+        app.spend_day(location_id or app.state.account)
+
+    def add_token(
+        self: _HoopAISandbox, *scopes: str, location_id: str | None = None, expires_in: float | None = None
+    ) -> str:
+        """Add a private integration token, and return it.
+
+        Args:
+            scopes: What it allows, `conversations.readonly` for example; everything unless given.
+            location_id: The only location that it is good for; the sandbox's own unless given.
+            expires_in: Seconds for which it is good; for good unless given, as the platform's are.
+
+        """
+        app = _app(self)
+        with app.lock:
+            state = app.state
+            token, allowed = state.ids.secret("pit"), frozenset(scopes) or None
+            expires = None if expires_in is None else state.clock() + expires_in
+            name = f"private integration token {len(state.tokens)}"
+            state.tokens[token] = Credential(name, location_id or state.account, expires, allowed)
+            return token
 
     def add_location(self: _HoopAISandbox, location_id: str) -> str:
         """Add a location, within reach of the API key and of company tokens, and return its id."""
@@ -169,19 +206,27 @@ class Conveniences:
             agent = agent_id or new_voice_agent(state, place, {})["id"]
             return str(new_voice_call(state, place, agent, **values)["id"])
 
-    def authorize(self: _HoopAISandbox, *, user_type: str = "Location", location_id: str | None = None) -> str:
+    def authorize(
+        self: _HoopAISandbox,
+        *,
+        user_type: str = "Location",
+        location_id: str | None = None,
+        scopes: Collection[str] | None = None,
+    ) -> str:
         """Return an authorization code, as if a user had installed the app: it can be exchanged for tokens once.
 
         Args:
             user_type: `Location` or `Company`.
             location_id: The location; the sandbox's own unless given.
+            scopes: What the tokens allow; everything unless given.
 
         """
         app = _app(self)
         with app.lock:
             state = app.state
             code = state.ids.secret("code")
-            state.codes[code] = Grant(user_type, location_id or state.account)
+            allowed = None if scopes is None else frozenset(scopes)
+            state.codes[code] = Grant(user_type, location_id or state.account, allowed)
             return code
 
 

@@ -55,7 +55,7 @@ def _message_event(state: State, message: Row) -> Event:
     data["messageType"] = _CHANNELS.get(kind, kind.removeprefix("TYPE_"))
     if "call" in message.get("meta", {}):
         call = message["meta"]["call"]
-        data |= {"callDuration": call["duration"], "callStatus": call["status"]}
+        data |= {"callStatus": call["status"], **({"callDuration": call["duration"]} if "duration" in call else {})}
     for id_ in message.get("meta", {}).get("email", {}).get("messageIds", ()):
         data |= {**pick(tables.emails(state).get(id_), *_EMAIL), "emailMessageId": id_}
     if message["direction"] == "inbound":

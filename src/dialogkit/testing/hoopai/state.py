@@ -15,6 +15,8 @@ class Grant:
     user_type: str
     """`Company` or `Location`."""
     location_id: str
+    scopes: frozenset[str] | None = None
+    """What the tokens allow; None for everything."""
 
 
 class HoopAIState(State):

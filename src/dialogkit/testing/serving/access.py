@@ -7,7 +7,7 @@ from typing import Final
 from starlette.requests import Request
 
 from dialogkit.testing.engine.document import Operation
-from dialogkit.testing.engine.refusals import Refusal, missing
+from dialogkit.testing.engine.refusals import Refusal
 from dialogkit.testing.engine.state import Credential, State
 
 _NOBODY: Final = Credential("nobody")
@@ -26,10 +26,6 @@ def authenticate(request: Request, operation: Operation, state: State) -> Creden
         raise Refusal(401, "Invalid token: access token is invalid")
     if credential.expires is not None and state.clock() >= credential.expires:
         raise Refusal(401, "The token has expired")
+    if not credential.allows(operation.scopes):
+        raise Refusal(401, "The token is not authorized for this scope.")
     return credential
-
-
-def require_headers(request: Request, names: tuple[str, ...]) -> None:
-    """Refuse with 400 a request that lacks one of these headers."""
-    if absent := [name for name in names if not request.headers.get(name)]:
-        raise missing(*(f"the header {name} should not be empty" for name in absent))

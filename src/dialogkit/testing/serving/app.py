@@ -26,7 +26,8 @@ from dialogkit.testing.errors import SandboxError
 from dialogkit.testing.faults import Fault
 from dialogkit.testing.hooks.deliveries import Delivery, Persistence
 from dialogkit.testing.hooks.webhooks import Webhooks
-from dialogkit.testing.serving.access import authenticate, require_headers
+from dialogkit.testing.serving.access import authenticate
+from dialogkit.testing.serving.hosts import check_host
 from dialogkit.testing.serving.injection import Injections
 from dialogkit.testing.serving.log import Log, LoggedRequest
 from dialogkit.testing.serving.wire import Exchange
@@ -47,7 +48,8 @@ class Settings(Generic[S]):
     api_key: str
     account: str
     """Whom the key is for."""
-    seed: bool
+    seed: bool | str
+    """Whether it starts with rows; the name of further ones for these, too."""
     upload_limit: int
     """Largest file that an upload may have, in bytes."""
     validate_responses: bool
@@ -55,6 +57,10 @@ class Settings(Generic[S]):
     monotonic: Callable[[], float]
     persistence: Persistence
     """How webhooks are delivered."""
+    lenient: bool
+    """Whether it is kinder than the platform."""
+    hosts: frozenset[str]
+    """Names that it answers to besides this machine's."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,8 @@ class SandboxApp(Generic[S]):
         self._document = read_document(settings.platform.document)
         self.injections = Injections(self._document, self.lock)
         self._schemas = Schemas(self._document)
-        self._reader = RequestReader(self._document, self._schemas)
+        strict = settings.platform.refuses_strangers
+        self._reader = RequestReader(self._document, self._schemas, refuse_strangers=strict)
         self.webhooks = Webhooks(
             settings.platform.signatures,
             self._envelope,
@@ -111,8 +118,21 @@ class SandboxApp(Generic[S]):
             self.failures.clear()
             self.injections.clear()
             self.log.clear()
-            if settings.seed:
-                settings.platform.seed(self.state)
+            self._sow()
+
+    def _sow(self) -> None:
+        platform, seed = self.settings.platform, self.settings.seed
+        if isinstance(seed, str) and seed not in platform.further_seeds:
+            raise ValueError(f"{platform.name} has no seed {seed!r}.")
+        if seed:
+            platform.seed(self.state)
+        if isinstance(seed, str):
+            platform.further_seeds[seed](self.state)
+
+    @property
+    def prefix(self) -> str:
+        """Where the paths of requests begin."""
+        return self._document.prefix
 
     def _set_limits(self) -> None:
         platform, tier = self.settings.platform, self.settings.tier
@@ -126,7 +146,8 @@ class SandboxApp(Generic[S]):
 
     def _counting(self, windows: tuple[Window, ...]) -> Limits:
         settings = self.settings
-        return Limits(windows, settings.monotonic, settings.platform.limit_headers, settings.clock)
+        platform = settings.platform
+        return Limits(windows, settings.monotonic, platform.limit_headers, settings.clock, day=platform.daily)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""
@@ -172,18 +193,36 @@ class SandboxApp(Generic[S]):
 
     async def _answer(self, request: Request, target: _Target, trace_id: str) -> Answer:
         try:
+            check_host(request.headers.get("host"), self.settings.hosts)
+        except Refusal as refusal:
+            return self._refused(refusal, trace_id)
+        try:
             if target.path.startswith(PREFIX):
                 return await self._file(request, target.path)
-            answer = await self._serve(request, *_known(target), trace_id)
+            answer = await self._serve(request, *self._known(target), trace_id)
         except Refusal as refusal:
             answer = self._refused(refusal, trace_id)
         except Exception as error:  # noqa: BLE001 - whatever a handler failed with is a 500, as at the platform
             answer = self._failed(target, error, trace_id)
         return self._checked(target.operation, answer, trace_id)
 
+    def _known(self, target: _Target) -> tuple[Match, Operation]:
+        """Return what a request is for, or refuse one that is for nothing."""
+        if target.match is None:
+            raise Refusal(404, f"Cannot {target.method} {target.path}", error="Not Found", headers=self._look())
+        if target.operation is None:
+            allowed = ", ".join(sorted(target.match.operations))
+            message = f"{target.path} takes {allowed}, not {target.method}"
+            raise Refusal(405, message, headers={"Allow": allowed, **self._look()})
+        return target.match, target.operation
+
     async def _serve(self, request: Request, match: Match, operation: Operation, trace_id: str) -> Answer:
-        credential = authenticate(request, operation, self.state)
         arrival = Arrival(match, operation, request.query_params, await request.body())
+        try:
+            credential = authenticate(request, operation, self.state)
+        except Refusal as refusal:
+            refusal.headers.update(self._look())
+            raise
         verdict = self._admit(arrival, credential)
         try:
             _let_in(verdict)
@@ -192,6 +231,26 @@ class SandboxApp(Generic[S]):
             refusal.headers.update(verdict.headers)
             raise
         return replace(answer, headers={**verdict.headers, **answer.headers})
+
+    def spend_day(self, account: str | None) -> None:
+        """Let every credential have used up its day, for one account.
+
+        Raises:
+            SandboxError: There is no limit for a day.
+
+        """
+        with self.lock:
+            for credential in self.state.tokens.values():
+                if self._limits is None:
+                    raise SandboxError("The sandbox has no limits: give it a tier.")
+                self._limits.spend_day((credential.name, account))
+
+    def _look(self) -> Mapping[str, str]:
+        """Return what answers to nobody known tell of the limits."""
+        if self._limits is None or not self.settings.platform.limits_strangers:
+            return {}
+        with self.lock:
+            return self._limits.look(None)
 
     def _admit(self, arrival: Arrival, credential: Credential) -> Verdict:
         id_ = arrival.operation.id
@@ -205,7 +264,7 @@ class SandboxApp(Generic[S]):
     async def _call(self, request: Request, arrival: Arrival, credential: Credential, trace_id: str) -> Call[S]:
         settings, operation = self.settings, arrival.operation
         if not operation.public:
-            require_headers(request, settings.platform.required_headers)
+            settings.platform.check_headers(request.headers)
         arguments = await self._reader.read(operation, request, arrival.match.values)
         return Call(
             operation=operation,
@@ -220,6 +279,7 @@ class SandboxApp(Generic[S]):
             upload_limit=settings.upload_limit,
             tier=settings.tier,
             webhooks=self.webhooks,
+            lenient=settings.lenient,
         )
 
     def _handle(self, call: Call[S]) -> Answer:
@@ -234,7 +294,9 @@ class SandboxApp(Generic[S]):
                 result = result.answer
             if isinstance(result, Answer):
                 return result
-            return Answer(operation.success) if result is None else Answer.json(operation.success, result)
+            if result is None:
+                return Answer(operation.success)
+            return Answer.json(operation.success, platform.finish(result, call.trace_id))
 
     async def _file(self, request: Request, path: str) -> Answer:
         query, body = dict(request.query_params), await request.body()
@@ -301,15 +363,6 @@ def raw_path(scope: Scope) -> str:
     """Return the path of a request as it was sent, still percent-encoded."""
     raw: bytes | None = scope.get("raw_path")
     return scope["path"] if raw is None else raw.partition(b"?")[0].decode("latin-1")
-
-
-def _known(target: _Target) -> tuple[Match, Operation]:
-    if target.match is None:
-        raise Refusal(404, f"Cannot {target.method} {target.path}")
-    if target.operation is None:
-        allowed = ", ".join(sorted(target.match.operations))
-        raise Refusal(405, f"{target.path} takes {allowed}, not {target.method}", headers={"Allow": allowed})
-    return target.match, target.operation
 
 
 def _let_in(verdict: Verdict) -> None:

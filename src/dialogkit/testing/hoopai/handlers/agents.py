@@ -6,7 +6,7 @@ from typing import Final
 
 from dialogkit.testing.engine.document import Json
 from dialogkit.testing.engine.paging import after_id
-from dialogkit.testing.engine.refusals import missing, wrong
+from dialogkit.testing.engine.refusals import missing, strangers, wrong
 from dialogkit.testing.engine.registry import Registry, pick
 from dialogkit.testing.engine.state import Row, State
 from dialogkit.testing.hoopai import inbox, tables
@@ -107,8 +107,11 @@ def create_agent(call: Call) -> Row:
 def search_agents(call: Call) -> Json:
     """Return agents after the last one received. `totalCount` ignores the filter.
 
-    A query with capitals finds nothing: the platform wants it in lower case.
+    A query with capitals finds nothing: the platform wants it in lower case. A `locationId`, which HoopAI's overview
+    shows, is refused as it was observed.
     """
+    if "locationId" in call.query and not call.lenient:
+        raise strangers("locationId")
     everything = call.rows(tables.agents(call.state))
     query: str = call.query.get("query", "")
     found = [row for row in everything if query in row["name"].lower()]

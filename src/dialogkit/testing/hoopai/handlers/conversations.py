@@ -9,7 +9,7 @@ from dialogkit.testing.engine.document import Json, is_array
 from dialogkit.testing.engine.paging import matches
 from dialogkit.testing.engine.registry import Outcome, Registry, pick
 from dialogkit.testing.engine.state import Row, iso
-from dialogkit.testing.hoopai import inbox, tables
+from dialogkit.testing.hoopai import inbox, live, tables
 from dialogkit.testing.hoopai.calls import Call
 from dialogkit.testing.hoopai.events import unread_changed
 
@@ -94,12 +94,13 @@ def _search_result(call: Call, row: Row) -> Row:
     names = ("id", "contactId", "locationId", "lastMessageBody", "lastMessageType", "unreadCount", "starred")
     more = ("assignedTo", "lastMessageDirection", "overdueAt", "dueAt")
     dates = ("lastMessageDate", "lastManualMessageDate", "dateAdded", "dateUpdated")
-    return {
+    values = {
         **pick(row, *names, *more, *dates),
         **pick(contact, "fullName", "contactName", "email", "phone"),
         "type": inbox.CONVERSATION_TYPES[row["type"]],
         "sort": _sort_values(call, row),
     }
+    return live.shown(row, "search", values)
 
 
 def _passes(call: Call, row: Row) -> bool:
@@ -174,7 +175,8 @@ _FILTERS: Final = (
 def get_conversation(call: Call) -> Row:
     """Return a conversation, whose channel is a number here."""
     names = ("id", "locationId", "contactId", "assignedTo", "type", "unreadCount", "inbox", "starred", "deleted")
-    return pick(_conversation(call), *names)
+    row = _conversation(call)
+    return live.shown(row, "get", pick(row, *names))
 
 
 @_handles("update_conversation")
@@ -185,7 +187,8 @@ def update_conversation(call: Call) -> Outcome:
     row.update(pick(call.body, "unreadCount", "starred", "feedback"), dateUpdated=call.state.now_ms())
     names = ("id", "locationId", "contactId", "assignedTo", "lastMessageBody", "lastMessageType", "unreadCount")
     shown: dict[str, Any] = pick(row, *names, "inbox", "starred", "deleted")
-    answer = {"success": True, "conversation": {**shown, "lastMessageDate": str(row["lastMessageDate"])}}
+    shown = live.shown(row, "update", {**shown, "lastMessageDate": str(row["lastMessageDate"])})
+    answer = {"success": True, "conversation": shown}
     return Outcome(answer, [] if row["unreadCount"] == before else [unread_changed(row)])
 
 

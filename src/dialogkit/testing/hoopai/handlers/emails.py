@@ -17,12 +17,13 @@ _handles: Final = REGISTRY.handles
 
 @_handles("get_email")
 def get_email(call: Call) -> Row:
-    """Return an email with its text."""
+    """Return an email with its text, wrapped as the platform wraps it."""
     email = tables.emails(call.state).get(call.path["id"])
     message = find_message(call, email["messageId"])
     names = ("altId", "locationId", "contactId", "conversationId", "dateAdded", "direction", "status", "contentType")
     shared = pick(message, *names, "attachments", "source", "conversationProviderId")
-    return {**{name: value for name, value in email.items() if name != "messageId"}, **shared}
+    shown = {**{name: value for name, value in email.items() if name != "messageId"}, **shared}
+    return shown if call.lenient else {"emailMessage": shown}
 
 
 @_handles("cancel_scheduled_email")

@@ -7,9 +7,9 @@ from typing import Final
 from dialogkit.testing.engine.document import Json
 from dialogkit.testing.engine.paging import after_id
 from dialogkit.testing.engine.refusals import Refusal, missing, wrong
-from dialogkit.testing.engine.registry import Outcome, Registry, pick
+from dialogkit.testing.engine.registry import Answer, Outcome, Registry, pick
 from dialogkit.testing.engine.state import Row, parse_iso
-from dialogkit.testing.hoopai import inbox, tables
+from dialogkit.testing.hoopai import inbox, live, tables
 from dialogkit.testing.hoopai.calls import Call
 from dialogkit.testing.hoopai.events import message_events
 
@@ -19,13 +19,13 @@ _handles: Final = REGISTRY.handles
 _SHOWN: Final = (
     *("id", "altId", "type", "messageType", "locationId", "contactId", "conversationId", "dateAdded", "dateUpdated"),
     *("subject", "body", "direction", "status", "contentType", "attachments", "meta", "source", "userId"),
-    *("conversationProviderId", "chatWidgetId"),
+    *("conversationProviderId", "chatWidgetId", "from", "to", "activity"),
 )
 
 
 def view(message: Row) -> Row:
     """Return a message as it is read."""
-    return pick(message, *_SHOWN)
+    return live.shown(message, "message", pick(message, *_SHOWN))
 
 
 def find_message(call: Call, id_: str) -> Row:
@@ -120,8 +120,13 @@ def _check_forward(call: Call, forwarded: Row) -> None:
 
 @_handles("add_inbound_message")
 def add_inbound_message(call: Call) -> Outcome:
-    """Record a message that came in elsewhere. Links with a query string are refused, as the platform does."""
+    """Record a message that came in elsewhere. Links with a query string are refused, as the platform does.
+
+    A custom message without a provider is answered 201, without a body, and comes to nothing: as observed.
+    """
     body, state = call.body, call.state
+    if body["type"] == "Custom" and "conversationProviderId" not in body and not call.lenient:
+        return Outcome(Answer(201), [])
     attachments: list[str] = body.get("attachments", [])
     if any("?" in url for url in attachments):
         raise wrong("each value in attachments must be a URL address without a query string")

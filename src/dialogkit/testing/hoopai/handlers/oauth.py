@@ -17,8 +17,10 @@ _handles: Final = REGISTRY.handles
 
 _LIFETIME: Final = 86_399
 _SCOPES: Final = (
-    "conversations.readonly conversations.write conversations/message.readonly conversations/message.write"
-    " conversation-ai.readonly conversation-ai.write oauth.readonly oauth.write"
+    *("conversations.readonly", "conversations.write", "conversations/message.readonly", "conversations/message.write"),
+    *("conversations/livechat.write", "conversation-ai.readonly", "conversation-ai.write", "voice-ai-agents.readonly"),
+    *("voice-ai-agents.write", "voice-ai-agent-goals.readonly", "voice-ai-agent-goals.write"),
+    *("voice-ai-dashboard.readonly", "oauth.readonly", "oauth.write"),
 )
 
 
@@ -45,29 +47,34 @@ def get_access_token(call: Call) -> Json:
 def _token(state: HoopAIState, grant: Grant, *, refreshable: bool) -> Json:
     company = grant.user_type == "Company"
     answer: Json = {
-        **_issue(state, None if company else grant.location_id),
+        **_issue(state, None if company else grant.location_id, grant.scopes),
         "userType": grant.user_type,
         "companyId": state.company_id,
         "isBulkInstallation": False,
     }
     if refreshable:
-        answer["refresh_token"] = state.ids.secret("refresh")
-        state.refresh_tokens[answer["refresh_token"]] = grant
+        answer |= _refreshable(state, grant)
     if company:
         return {**answer, "approvedLocations": state.locations, "installToFutureLocations": False}
     return {**answer, "locationId": grant.location_id}
 
 
-def _issue(state: HoopAIState, location_id: str | None) -> Row:
+def _refreshable(state: HoopAIState, grant: Grant) -> Row:
+    token = state.ids.secret("refresh")
+    state.refresh_tokens[token] = grant
+    return {"refresh_token": token}
+
+
+def _issue(state: HoopAIState, location_id: str | None, scopes: frozenset[str] | None) -> Row:
     """Issue a token for one location, or for all that are the company's."""
     token = state.ids.secret("access")
     name = f"{'company' if location_id is None else 'location'} token {len(state.tokens)}"
-    state.tokens[token] = Credential(name, location_id, expires=state.clock() + _LIFETIME)
+    state.tokens[token] = Credential(name, location_id, state.clock() + _LIFETIME, scopes)
     return {
         "access_token": token,
         "token_type": "Bearer",
         "expires_in": _LIFETIME,
-        "scope": _SCOPES,
+        "scope": " ".join(_SCOPES if scopes is None else sorted(scopes)),
         "userId": "user_sandbox",
     }
 
@@ -81,9 +88,11 @@ def _require_agency(call: Call, company_id: str) -> None:
 
 @_handles("get_location_token")
 def get_location_token(call: Call) -> Json:
-    """Issue a token for one location, without a refresh token."""
+    """Issue a token for one location. Its refresh token is not documented, but comes."""
     _require_agency(call, call.body["companyId"])
-    return {**_issue(call.state, call.location_id), "locationId": call.location_id}
+    grant = Grant("Location", call.location_id, call.credential.scopes)
+    answer = {**_issue(call.state, call.location_id, grant.scopes), "locationId": call.location_id}
+    return answer if call.lenient else {**answer, **_refreshable(call.state, grant)}
 
 
 @_handles("list_installed_locations")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dialogkit.testing.engine.refusals import Refusal
+from dialogkit.testing.engine.refusals import Refusal, missing, wrong
 from dialogkit.testing.engine.registry import Answer, Registry
 from dialogkit.testing.engine.state import Row
 from dialogkit.testing.hoopai import inbox
@@ -24,10 +24,18 @@ _SENTENCES: Final = (
 
 
 def _call_message(call: Call, what: str) -> Row:
+    """Return the call that the path names, or refuse a message that has none of what is asked for.
+
+    It was observed that this is 400 for recordings and 422 for transcriptions, and not 404.
+    """
     message = find_message(call, call.path["messageId"])
-    if message["type"] not in inbox.CALL_CODES:
+    if message["type"] in inbox.CALL_CODES and message.get("recorded", True):
+        return message
+    if call.lenient:
         raise Refusal(404, f"The message {message['id']!r} is no call: it has no {what}.")
-    return message
+    if what == "recording":
+        raise missing("CONVERSATIONS_MSG_RECORDING_NOT_FOUND")
+    raise wrong(f"no {what} was found for the message {message['id']}")
 
 
 def _sentences(message: Row) -> list[Row]:
@@ -46,6 +54,12 @@ def _sentences(message: Row) -> list[Row]:
     ]
 
 
+def _as_observed(sentence: Row) -> Row:
+    """Write a sentence as the platform was seen to: with a speaker's number, and times in seconds."""
+    seconds = {name: sentence[name] / 1000 for name in ("startTime", "endTime")}
+    return {"speaker": sentence["mediaChannel"] - 1, "transcript": sentence["transcript"], **seconds}
+
+
 @_handles("get_message_recording")
 def get_message_recording(call: Call) -> Answer:
     """Return a tone that lasts as long as the call did, a minute at most."""
@@ -57,7 +71,8 @@ def get_message_recording(call: Call) -> Answer:
 @_handles("get_message_transcription")
 def get_message_transcription(call: Call) -> list[Row]:
     """Return what was said, sentence by sentence."""
-    return _sentences(_call_message(call, "transcription"))
+    sentences = _sentences(_call_message(call, "transcription"))
+    return sentences if call.lenient else [_as_observed(each) for each in sentences]
 
 
 @_handles("download_message_transcription")

@@ -54,7 +54,8 @@ def _agent(call: Call) -> Row:
 
 def _with_actions(call: Call, agent: Row) -> Row:
     actions = tables.voice_actions(call.state).find(agentId=agent["id"])
-    return {**agent, "actions": [{"_id": row["id"], **pick(row, "id", *_ACTION)} for row in actions]}
+    shown = [{"_id": row["id"], **pick(row, *(["id"] if call.lenient else []), *_ACTION)} for row in actions]
+    return {**agent, "actions": shown}
 
 
 def _check_translation(settings: Row) -> None:

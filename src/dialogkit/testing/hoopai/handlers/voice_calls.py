@@ -26,7 +26,15 @@ _SEGMENTS: Final = (
 )
 _LOGGED: Final = (
     *("id", "contactId", "agentId", "isAgentDeleted", "fromNumber", "createdAt", "duration", "trialCall"),
-    *("executedCallActions", "summary", "transcript", "translation", "extractedData", "messageId"),
+    *(
+        "agentTransferOccurred",
+        "executedCallActions",
+        "summary",
+        "transcript",
+        "translation",
+        "extractedData",
+        "messageId",
+    ),
 )
 
 
@@ -43,6 +51,7 @@ def new_voice_call(state: State, location_id: str, agent_id: str, id_: str | Non
         "createdMs": moment,
         "duration": 20,
         "trialCall": False,
+        "agentTransferOccurred": False,
         "isAgentDeleted": agent_id not in tables.voice_agents(state),
         "summary": "An order did not arrive and is sent again.",
         "transcript": "".join(f"{speaker}: {text}\n" for speaker, text, _ in _SEGMENTS),
