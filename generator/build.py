@@ -22,6 +22,7 @@ from generator.model import (
     Operation,
     Package,
     Plain,
+    Side,
     Union,
 )
 from generator.naming import class_name, has_camel_alias
@@ -109,7 +110,7 @@ def _model(parsed: Parsed, usage: Usage, name: str, schema: JsonObject) -> Model
         name=name,
         description=str(schema.get("description", "")),
         fields=fields,
-        base=_base(fields),
+        base=_base(fields, usage.side(name)),
         side=usage.side(name),
         constants=tuple(field.python for field in fields if isinstance(field.type, Constant) and field.required),
         one_of=_groups(schema, "x-require-one-of", names),
@@ -117,12 +118,13 @@ def _model(parsed: Parsed, usage: Usage, name: str, schema: JsonObject) -> Model
     )
 
 
-def _base(fields: tuple[Field, ...]) -> Literal["Model", "SnakeModel"]:
-    if all(field.python == field.wire for field in fields) and not all(
+def _base(fields: tuple[Field, ...], side: Side) -> Literal["Model", "SnakeModel", "Input", "SnakeInput"]:
+    snake = all(field.python == field.wire for field in fields) and not all(
         has_camel_alias(field.python, field.wire) for field in fields
-    ):
-        return "SnakeModel"
-    return "Model"
+    )
+    if side == "request":
+        return "SnakeInput" if snake else "Input"
+    return "SnakeModel" if snake else "Model"
 
 
 def _groups(holder: JsonObject, key: str, names: dict[str, str]) -> tuple[tuple[str, ...], ...]:
@@ -143,7 +145,7 @@ def _open_member(document: Document, usage: Usage, union: Union) -> Model:
         name=union.open_member,
         description=f"A member of `{union.name}` whose `{union.tag.python}` is newer than this package.",
         fields=tuple(fields),
-        base=_base(tuple(fields)),
+        base=_base(tuple(fields), usage.side(union.name)),
         side=usage.side(union.name),
     )
 

@@ -86,7 +86,7 @@ class Model:
     name: str
     description: str
     fields: tuple[Field, ...]
-    base: Literal["Model", "SnakeModel", "Arguments"]
+    base: Literal["Model", "SnakeModel", "Input", "SnakeInput", "Arguments"]
     side: Side
     constants: tuple[str, ...] = ()
     """Required fields that have one value, and are sent although nobody sets them."""

@@ -28,7 +28,7 @@ _IN_ANSWERS = {"datetime": "Timestamp", "date": "dt.date"}
 _IN_REQUESTS = {"datetime": "IsoDateTime", "date": "IsoDate"}
 _IN_MODELS = {"unix-ms": "UnixMilliseconds", "unix-s": "UnixSeconds", "file": "Any", "bytes": "Any"}
 _IN_SIGNATURES = {
-    "datetime": ("datetime", "str"),
+    "datetime": ("datetime", "date", "str"),
     "date": ("date", "str"),
     "unix-ms": ("datetime", "int"),
     "unix-s": ("datetime", "int"),

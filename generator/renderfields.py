@@ -60,7 +60,13 @@ def _annotation(model: Model, field: Field) -> str:
         annotation = f"{annotation[:-1] if constrained else f'Annotated[{annotation}'}, CommaSeparated]"
     if _is_optional(model, field) and not _takes_none(field):
         annotation = f"{annotation} | None"
+    elif model.base in ("Input", "SnakeInput") and _may_be_null(field):
+        annotation = f"Annotated[{annotation}, Null]"
     return annotation
+
+
+def _may_be_null(field: Field) -> bool:
+    return not field.required and isinstance(field.type, OneOf) and NONE in field.type.members
 
 
 def _is_optional(model: Model, field: Field) -> bool:
@@ -98,7 +104,7 @@ def _alias(model: Model, field: Field) -> list[str]:
     if field.also:
         choices = ", ".join(literal(name) for name in (field.wire, *field.also))
         return [f"validation_alias=AliasChoices({choices})", f"serialization_alias={literal(field.wire)}"]
-    fits = field.python == field.wire if model.base == "SnakeModel" else has_camel_alias(field.python, field.wire)
+    fits = field.python == field.wire if model.base.startswith("Snake") else has_camel_alias(field.python, field.wire)
     if fits:
         return []
     return [f"validation_alias={literal(field.wire)}", f"serialization_alias={literal(field.wire)}"]

@@ -24,6 +24,7 @@ MESSAGE: Final = "message_1"
 
 # Digits that no other part of a page has, in place of its number: a page is then one replacement away.
 _NUMBER: Final = b"9876543210"
+_TRACE: Final = "6a1f2b63-5f0e-4f0c-9c59-0d8c8d1c2a77"
 _REASONS: Final = {200: "OK", 201: "Created", 404: "Not Found", 422: "Unprocessable Entity"}
 _HEADERS: Final = (
     "Date: Sat, 21 Nov 2026 12:00:00 GMT\r\n"
@@ -53,6 +54,9 @@ def _compact(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
+_TYPES: Final = ("TYPE_SMS", "TYPE_NO_SHOW", 100, "TYPE_SMS")
+
+
 def row_id(number: int, place: int) -> str:
     """Return the id of a row, by the number of its page and its place there."""
     return f"conversation_{number:010}{place:02}"
@@ -64,8 +68,8 @@ def _row(place: int) -> dict[str, Any]:
         "id": row_id(number, place),
         "contactId": f"contact_{number}{place:02}",
         "locationId": LOCATION,
-        "lastMessageBody": "Thank you, Tuesday at ten suits me well. See you then!",
-        "lastMessageType": "TYPE_SMS",
+        # As rows really come: no lastMessageBody, types that nobody has listed, and now and then a code.
+        "lastMessageType": _TYPES[place % len(_TYPES)],
         "type": "TYPE_PHONE",
         "unreadCount": place % 3,
         "fullName": "Ada Lovelace",
@@ -76,12 +80,21 @@ def _row(place: int) -> dict[str, Any]:
         "lastMessageDate": 10**12 + number * 100 + place,
         "dateAdded": 1_757_289_600_000,
         "dateUpdated": 1_763_683_200_000,
+        "followers": [],
+        "mentions": [],
+        "isLastMessageInternalComment": False,
+        "companyName": None,
+        "tags": [],
+        "scoring": [],
+        "messageTypes": [100],
+        "lastOutboundMessageAction": "manual",
+        "sort": [10**12 + number * 100 + place],
     }
 
 
 @lru_cache(maxsize=8)
 def _template(rows: int) -> bytes:
-    return _compact({"conversations": [_row(place) for place in range(rows)], "total": ROWS})
+    return _compact({"conversations": [_row(place) for place in range(rows)], "total": ROWS, "traceId": _TRACE})
 
 
 def _page(query: dict[str, list[str]]) -> bytes:
@@ -111,18 +124,19 @@ _CONVERSATION: Final = {
     "id": CONVERSATION,
     "locationId": LOCATION,
     "contactId": "contact_1",
-    "assignedTo": "user_1",
     "type": 1,
-    "unreadCount": 2,
-    "inbox": True,
-    "starred": False,
     "deleted": False,
+    "isLastMessageInternalComment": False,
+    "lastMessageType": 100,
+    "lastMessageDate": {"seconds": 1_784_283_629, "nanoseconds": 850_000_000},
+    "messageTypes": [100],
+    "traceId": _TRACE,
 }
 _SENSELESS: Final = {
     "statusCode": 422,
     "message": ["conversationId makes no sense"],
     "error": "Unprocessable Entity",
-    "traceId": "6a1f2b63-5f0e-4f0c-9c59-0d8c8d1c2a77",
+    "traceId": _TRACE,
 }
 
 

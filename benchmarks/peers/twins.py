@@ -6,27 +6,36 @@ platform. The fields are those of `dialogkit.hoopai.models`; a test compares the
 
 from __future__ import annotations
 
+from datetime import datetime
 from types import GenericAlias
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field, create_model
 
-ROW = {
-    **dict.fromkeys(("id", "contact_id", "location_id", "last_message_body", "last_message_type", "type"), str),
-    "unread_count": int,
-    **dict.fromkeys(("full_name", "contact_name"), str),
-}
+ROW = dict.fromkeys(("id", "contact_id", "location_id"), str)
 ROW_OPTIONAL = {
-    **dict.fromkeys(("email", "phone"), str),
+    "last_message_body": str,
+    "last_message_type": str | int,
+    "type": str,
+    "unread_count": int,
+    **dict.fromkeys(("full_name", "contact_name", "email", "phone"), str),
     **dict.fromkeys(("last_message_date", "last_manual_message_date", "date_added", "date_updated"), int),
     "sort": list[Any],
+    **dict.fromkeys(("followers", "mentions", "tags"), list[str]),
+    "company_name": str,
+    "is_last_message_internal_comment": bool,
+    "message_types": list[int],
+    "scoring": list[Any],
 }
-CONVERSATION = {
-    **dict.fromkeys(("id", "location_id", "contact_id"), str),
+CONVERSATION = dict.fromkeys(("id", "location_id", "contact_id"), str)
+CONVERSATION_OPTIONAL = {
+    "assigned_to": str,
     **dict.fromkeys(("type", "unread_count"), int),
-    **dict.fromkeys(("inbox", "deleted"), bool),
+    **dict.fromkeys(("inbox", "starred", "deleted", "is_last_message_internal_comment"), bool),
+    "last_message_type": str | int,
+    "last_message_date": datetime | dict[str, int],
+    "message_types": list[int],
 }
-CONVERSATION_OPTIONAL = {"assigned_to": str, "starred": bool}
 SENT = {"conversation_id": str}
 SENT_OPTIONAL = {
     **dict.fromkeys(("message_id", "email_message_id", "status", "msg"), str),
@@ -50,7 +59,7 @@ def twins(base: type[BaseModel]) -> Twins:
     rows: dict[str, Any] = {"conversations": GenericAlias(list, (row,)), "total": int}
     return Twins(
         ConversationSearchResult=row,
-        ConversationSearchPage=_model(base, "ConversationSearchPage", rows, {}),
+        ConversationSearchPage=_model(base, "ConversationSearchPage", {}, rows),
         Conversation=_model(base, "Conversation", CONVERSATION, CONVERSATION_OPTIONAL),
         MessageSendResult=_model(base, "MessageSendResult", SENT, SENT_OPTIONAL),
     )

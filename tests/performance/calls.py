@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from functools import cache
 
 import aiohttp
 import anyio
@@ -20,6 +21,10 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from dialogkit import HoopAI, MemoryRateLimiter, RateLimit, UnprocessableEntityError
+from dialogkit._core.call import Operation
+from dialogkit._core.codec.decoding import decode
+from dialogkit._core.codec.models import Model
+from dialogkit._core.observing.drift import DriftLog
 from tests.support.callgrind import await_counting
 
 CALLS = 40
@@ -39,12 +44,12 @@ class Row(BaseModel):
     id: str
     contact_id: str
     location_id: str
-    last_message_body: str
-    last_message_type: str
-    type: str
-    unread_count: int
-    full_name: str
-    contact_name: str
+    last_message_body: str | None = None
+    last_message_type: str | int | None = None
+    type: str | None = None
+    unread_count: int | None = None
+    full_name: str | None = None
+    contact_name: str | None = None
     email: str | None = None
     phone: str | None = None
     last_message_date: int | None = None
@@ -117,6 +122,64 @@ async def at_once(call: Callable[[], Awaitable[None]], times: int) -> None:
     await asyncio.gather(*(call() for _ in range(times)))
 
 
+class Whole(Model):
+    """A row of which much is promised."""
+
+    id: str
+    contact_id: str
+    location_id: str
+    last_message_type: str
+    type: str
+    unread_count: int
+    full_name: str
+    contact_name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    last_message_date: int | None = None
+    date_added: int | None = None
+    date_updated: int | None = None
+    tags: list[str] | None = None
+    message_types: list[int] | None = None
+    sort: list[int] | None = None
+
+
+class Page(Model):
+    conversations: list[Whole]
+
+
+PAGE: Operation[Page] = Operation(id="page", method="GET", path="/", retry="safe", result=lambda: Page)
+LOG = DriftLog()
+WHOLE = {
+    "id": "conversation_1",
+    "contactId": "contact_1",
+    "locationId": "loc_abc123",
+    "lastMessageType": "TYPE_NO_SHOW",
+    "type": "TYPE_PHONE",
+    "unreadCount": 3,
+    "fullName": "Ada Example",
+    "contactName": "Ada Example",
+    "email": "ada@example.com",
+    "phone": "+15550100",
+    "lastMessageDate": 1_760_000_000_000,
+    "dateAdded": 1_750_000_000_000,
+    "dateUpdated": 1_760_000_000_000,
+    "tags": [],
+    "messageTypes": [100],
+    "sort": [1_760_000_000_000],
+}
+
+
+@cache
+def body(kind: str, rows: int) -> bytes:
+    """Return a page whose decoding is counted."""
+    row = {name: value for name, value in WHOLE.items() if kind != "lacking" or name != "fullName"}
+    return json.dumps({"conversations": [row | ({"fullName": 7} if kind == "mistyped" else {})] * rows}).encode()
+
+
+def decoded(kind: str, rows: int) -> None:
+    decode(PAGE, body(kind, rows), strict=False, on_drift=LOG, request_id=None)
+
+
 def slow_limiter() -> MemoryRateLimiter:
     """Return a limiter with which nearly every call waits in line, on a clock of its own."""
     now = 0.0
@@ -155,6 +218,10 @@ async def run(url: str) -> None:
             await call()  # opens the connection again, should a slow machine have lost it
             with Section(call.__name__, CALLS):
                 await repeat(call, CALLS)
+        for kind, rows in (("whole", 20), ("lacking", 20), ("mistyped", 20), ("lacking", 2_000), ("mistyped", 2_000)):
+            decoded(kind, rows)
+            with Section(f"{rows} {kind}", rows):
+                decoded(kind, rows)
         with Section(f"{LOCATIONS} locations", CALLS):
             await repeat(elsewhere.get, CALLS)
         for calls in (50, 500):

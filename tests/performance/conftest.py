@@ -15,8 +15,8 @@ ROWS = [
         "id": f"conversation_{number}",
         "contactId": f"contact_{number}",
         "locationId": "loc_abc123",
-        "lastMessageBody": "Hello! Is the blue one still there, and could I have a look at it tomorrow?",
-        "lastMessageType": "TYPE_SMS",
+        # As rows really come: no lastMessageBody, and types that nobody has listed.
+        "lastMessageType": ("TYPE_NO_SHOW", "TYPE_SMS", 100)[number % 3],
         "type": "TYPE_PHONE",
         "unreadCount": number,
         "fullName": f"Ada Example {number}",
@@ -27,6 +27,14 @@ ROWS = [
         "lastManualMessageDate": 1_760_000_000_000 + number,
         "dateAdded": 1_750_000_000_000,
         "dateUpdated": 1_760_000_000_000,
+        "followers": [],
+        "mentions": [],
+        "isLastMessageInternalComment": False,
+        "companyName": None,
+        "tags": [],
+        "scoring": [],
+        "messageTypes": [100],
+        "lastOutboundMessageAction": "manual",
         "sort": [1_760_000_000_000 + number],
     }
     for number in range(20)
@@ -36,10 +44,12 @@ ONE = {
     "locationId": "loc_abc123",
     "contactId": "contact_1",
     "type": 1,
-    "unreadCount": 0,
-    "inbox": True,
-    "starred": False,
     "deleted": False,
+    "isLastMessageInternalComment": False,
+    "lastMessageType": 100,
+    "lastMessageDate": {"seconds": 1_784_283_629, "nanoseconds": 850_000_000},
+    "messageTypes": [100],
+    "traceId": "trace_1",
 }
 SENT = {"conversationId": "conversation_1", "messageId": "message_1", "msg": "queued"}
 REFUSED = {"statusCode": 422, "message": ["contactId should not be empty"], "error": "Unprocessable Entity"}
@@ -51,7 +61,7 @@ def as_json(content: Any, status: int = 200) -> Behaviour:
 
 
 ANSWERS = {
-    "/conversations/search": as_json({"conversations": ROWS, "total": len(ROWS)}),
+    "/conversations/search": as_json({"conversations": ROWS, "total": len(ROWS), "traceId": "trace_1"}),
     "/conversations/conversation_1": as_json(ONE),
     "/conversations/refused": as_json(REFUSED, 422),
     "/conversations/messages": as_json(SENT, 201),

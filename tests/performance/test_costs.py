@@ -79,8 +79,23 @@ def test_calls_cost_what_was_recorded(costs: Mapping[str, Cost]) -> None:
     assert not grown, "\n".join([*grown, f"Make it cheaper again; or, if it is worth that, record it: {UPDATE}"])
 
 
+@pytest.mark.parametrize(("kind", "times"), [("lacking", 1.3), ("mistyped", 2.5)])
+def test_a_page_that_differs_in_every_row_costs_little_more_than_a_whole_one(
+    kind: str, times: float, costs: Mapping[str, Cost]
+) -> None:
+    ratio = costs[f"20 {kind}"].instructions / costs["20 whole"].instructions
+    assert ratio < times, f"a {kind} page costs {ratio:.2f} whole ones. {costs[f'20 {kind}'].advice}"
+
+
 @pytest.mark.parametrize(
-    ("few", "many"), [("20 at once", "200 at once"), ("50 in line", "500 in line"), ("get", "5000 locations")]
+    ("few", "many"),
+    [
+        ("20 at once", "200 at once"),
+        ("50 in line", "500 in line"),
+        ("get", "5000 locations"),
+        ("20 lacking", "2000 lacking"),
+        ("20 mistyped", "2000 mistyped"),
+    ],
 )
 def test_a_call_costs_the_same_however_much_goes_on(few: str, many: str, costs: Mapping[str, Cost]) -> None:
     growth = costs[many].instructions / costs[few].instructions

@@ -306,6 +306,7 @@ class BaseClient(Generic[OptionsT]):
             watch=before.watch if before is not None and _WATCHING.isdisjoint(changed) else _watch(platform, common),
             on_drift=common.get("on_drift") or self._shared.drift_log,
             deprecations=self._shared.deprecations,
+            said=self._shared.said,
             doubts=self._shared.doubts,
             timeout=common.get("timeout", DEFAULT_TIMEOUT),
             deadline=common.get("deadline"),
@@ -362,6 +363,7 @@ class _Shared:
     quota: RetryQuota = field(default_factory=partial(RetryQuota, None))
     drift_log: DriftLog = field(default_factory=DriftLog)
     deprecations: Deprecations = field(default_factory=Deprecations)
+    said: set[tuple[str, str, str]] = field(default_factory=set[tuple[str, str, str]])
     doubts: Doubts = field(default_factory=Doubts)
     auths: WeakSet[DrainableAuth] = field(default_factory=WeakSet[DrainableAuth])
     """What may be at work in the background."""

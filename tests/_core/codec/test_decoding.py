@@ -20,7 +20,8 @@ from pydantic_core import CoreSchema, SchemaValidator
 
 from dialogkit._core.call import Operation
 from dialogkit._core.codec.decoding import decode
-from dialogkit._core.codec.models import Model, UnixMilliseconds, tag_of
+from dialogkit._core.codec.models import Model, tag_of
+from dialogkit._core.codec.moments import UnixMilliseconds
 from dialogkit._core.codec.tolerance import place
 from dialogkit._core.errors import ResponseValidationError
 from dialogkit._core.events import Drift

@@ -14,17 +14,14 @@ from pydantic import Field, TypeAdapter, ValidationError
 from dialogkit._core.codec.models import (
     Arguments,
     CommaSeparated,
-    IsoDateTime,
     Model,
-    Timestamp,
-    UnixMilliseconds,
-    UnixSeconds,
     always_sent,
     attach_info,
     require_one_of,
     require_together,
     tag_of,
 )
+from dialogkit._core.codec.moments import IsoDateTime, Timestamp, UnixMilliseconds, UnixSeconds
 from dialogkit._core.response import ResponseInfo, response_info
 
 INFO = ResponseInfo(status=200, headers={"x": "y"}, request_id="r1", attempts=1, elapsed=0.5)

@@ -3,6 +3,7 @@
 It may know `call` and `response`, and pydantic. It sends nothing and keeps nothing.
 
 Others use: `always_sent`, `Arguments`, `attach_info`, `build`, `checked_path`, `CommaSeparated`, `decode`,
-    `Deviation`, `header`, `invalid`, `IsoDate`, `IsoDateTime`, `Model`, `pairs`, `path`, `place`, `require_one_of`,
-    `require_together`, `scalar`, `SnakeModel`, `tag_of`, `Timestamp`, `UnixMilliseconds`, `UnixSeconds`, `validate`.
+    `Deviation`, `header`, `Input`, `invalid`, `IsoDate`, `IsoDateTime`, `Model`, `Null`, `pairs`, `path`, `place`,
+    `require_one_of`, `require_together`, `say_unknown`, `scalar`, `SnakeInput`, `SnakeModel`, `tag_of`, `Timestamp`,
+    `UnixMilliseconds`, `UnixSeconds`, `unknown_values`, `validate`.
 """

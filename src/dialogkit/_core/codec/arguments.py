@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from types import NoneType
 from typing import Any, Final, TypeAlias, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, core_schema
 
 from dialogkit._core.call import OMIT
 from dialogkit._core.errors import InvalidArgumentError
+from dialogkit._core.support.callbacks import logger
 
 _Fields: TypeAlias = "dict[object, object]"
 _WHOLE: Final = (str, int, float, bytes, BaseModel, NoneType)
+_MOST_SAID: Final = 1_000
+unknown_values: ContextVar[list[tuple[str, object]] | None] = ContextVar("unknown_values", default=None)
+"""Where values are noticed while a call's arguments are checked that its enumerations do not know."""
 _AS_THEY_ARE: Final = frozenset({str, int, bool, NoneType})
 
 
@@ -25,16 +30,37 @@ def validate(adapter: TypeAdapter[Any], value: Any, *, operation: str) -> Any:
         InvalidArgumentError: It is not what the document asks for.
     """
     plain: object = value
-    if not _is_plain(value):
-        plain = _plain(value)
-        if (odd := _not_finite(plain)) is not None:
-            at = odd.lstrip(".") or "the body"
-            raise invalid(operation, at, "should be a finite number, since JSON has no other")
     try:
+        if not _is_plain(value):
+            plain = _plain(value)
+            if (odd := _not_finite(plain)) is not None:
+                at = odd.lstrip(".") or "the body"
+                raise invalid(operation, at, "should be a finite number, since JSON has no other")
         return adapter.validator.validate_python(plain, strict=True)
     except ValidationError as exc:
         error = _refused(exc, plain, operation)
+    except RecursionError:
+        error = invalid(operation, "the body", "is nested too deeply, or holds itself")
     raise error
+
+
+def notice_unknown(value: Any, info: core_schema.ValidationInfo[Any]) -> Any:
+    """Remember a value that an open enumeration of arguments does not know; it is as good as any other."""
+    noticed = unknown_values.get()
+    if noticed is not None:
+        noticed.append((info.field_name or "an argument", value))
+    return value
+
+
+def say_unknown(operation: str, values: Iterable[tuple[str, object]], said: set[tuple[str, str, str]]) -> None:
+    """Warn of values that the document does not know, each once: they may be newer than it, or a slip of the pen."""
+    for argument, value in values:
+        what = (operation, argument, f"{value!r:.80}")
+        if what not in said and len(said) < _MOST_SAID:
+            said.add(what)
+            logger.warning(
+                "%s: %s is %s, which the document does not know. It is sent all the same; this is said once.", *what
+            )
 
 
 def invalid(operation: str, argument: str, rule: str) -> InvalidArgumentError:
@@ -55,7 +81,13 @@ def _is_plain(value: object) -> bool:
 
 
 def _plain(value: object) -> Any:
-    """Return `value` with every sequence as a list and every mapping as a dict, at any depth, without omissions."""
+    """Return `value` with every sequence as a list and every mapping as a dict, at any depth, without omissions.
+
+    A model that is made to be sent is a mapping of what was set, so that it is checked once more: attributes can be
+    set to anything.
+    """
+    if isinstance(value, BaseModel) and value.model_config.get("extra") == "forbid":
+        return {name: _plain(getattr(value, name)) for name in value.model_fields_set}
     if isinstance(value, _WHOLE):
         return value
     if isinstance(value, Mapping):

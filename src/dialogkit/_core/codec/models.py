@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import date, datetime, timedelta, timezone
-from typing import Annotated, Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
 import pydantic_core
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
-    Field,
     GetCoreSchemaHandler,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -22,7 +19,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import Self
 
-from dialogkit._core.codec.schemas import Node, own_fields
+from dialogkit._core.codec.arguments import notice_unknown
+from dialogkit._core.codec.schemas import Node, noticing, own_fields
 from dialogkit._core.codec.tolerance import has_models, reader
 from dialogkit._core.response import ResponseInfo
 from dialogkit._core.support.json import is_array, is_object
@@ -130,11 +128,11 @@ class Input(Model):
     It is checked when it is built, and once more when it is sent, since attributes may have been set meanwhile.
     """
 
-    model_config = ConfigDict(extra="forbid", revalidate_instances="always", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
-        return own_fields(super().__get_pydantic_core_schema__(source, handler), cls, _without_null)
+        return own_fields(super().__get_pydantic_core_schema__(source, handler), cls, _as_sent)
 
 
 class SnakeInput(Input):
@@ -176,6 +174,10 @@ def _complete(value: Any) -> None:
             _complete(each)
 
 
+def _as_sent(field: FieldInfo, schema: Node) -> Node:
+    return noticing(_without_null(field, schema), notice_unknown)
+
+
 def _without_null(field: FieldInfo, schema: Node) -> Node:
     inner = schema.get("schema", {})
     if schema["type"] != "default" or inner.get("type") != "nullable" or Null in field.metadata:
@@ -191,67 +193,15 @@ class Arguments(BaseModel):
         validate_by_alias=False,
         serialize_by_alias=True,
         extra="forbid",
+        allow_inf_nan=False,
         defer_build=True,
         loc_by_alias=False,
         protected_namespaces=(),
     )
 
-
-def _aware(value: Any) -> Any:
-    """Refuse a moment that every reader would understand as another; what comes as JSON is text here, and passes."""
-    if isinstance(value, datetime) and value.tzinfo is None:
-        raise pydantic_core.PydanticCustomError("naive_datetime", "should have a time zone, for example UTC")
-    return value
-
-
-def _epoch(unit: int) -> Callable[[Any], Any]:
-    def convert(value: Any) -> Any:
-        if not isinstance(value, datetime):
-            return value
-        _aware(value)
-        delta = value - datetime(1970, 1, 1, tzinfo=timezone.utc)
-        return (delta.days * 86_400 + delta.seconds) * unit + delta.microseconds * unit // 1_000_000
-
-    return convert
-
-
-UnixSeconds: TypeAlias = Annotated[int, BeforeValidator(_epoch(1))]
-"""Seconds since 1970-01-01 UTC; a `datetime` with a time zone is converted."""
-UnixMilliseconds: TypeAlias = Annotated[int, BeforeValidator(_epoch(1_000))]
-"""Milliseconds since 1970-01-01 UTC; a `datetime` with a time zone is converted."""
-
-IsoDateTime: TypeAlias = Annotated[datetime | str, Field(union_mode="left_to_right"), BeforeValidator(_aware)]
-"""A date and time to send; a `datetime` needs a time zone.
-
-What a platform answers becomes a `datetime` where it is written as ISO 8601.
-"""
-IsoDate: TypeAlias = Annotated[date | str, Field(union_mode="left_to_right")]
-"""A date to send. What a platform answers becomes a `date` where it is written as ISO 8601."""
-
-
-def _of_seconds(value: dict[str, Any]) -> datetime:
-    """Return the moment that `seconds` and `nanoseconds` since 1970 mean, the leading underscores of some aside."""
-    fields = {name.removeprefix("_"): each for name, each in value.items()}
-    seconds, nanoseconds = fields.pop("seconds", None), fields.pop("nanoseconds", 0)
-    if fields or type(seconds) is not int or type(nanoseconds) is not int:
-        raise pydantic_core.PydanticCustomError("moment", "should be a date, or its `seconds` and `nanoseconds`")
-    try:
-        return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(0, seconds, nanoseconds // 1_000)
-    except OverflowError:
-        raise pydantic_core.PydanticCustomError("moment", "should be a date that a calendar has") from None
-
-
-class _OrSeconds:
-    """Marks a date that may come as an object of `seconds` and `nanoseconds`; others are read as fast as without."""
-
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        parts = core_schema.no_info_after_validator_function(_of_seconds, core_schema.dict_schema())
-        return core_schema.union_schema([handler(source), parts], mode="left_to_right")
-
-
-Timestamp: TypeAlias = Annotated[datetime, _OrSeconds]
-"""A moment that a platform answers: ISO 8601, epoch seconds or milliseconds, or `{"seconds", "nanoseconds"}`."""
+    def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
+        return own_fields(handler(source), cls, lambda _, schema: noticing(schema, notice_unknown))
 
 
 class CommaSeparated:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema, SchemaValidator
+from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 Node: TypeAlias = dict[str, Any]
 FieldRule: TypeAlias = Callable[[type[BaseModel], str, Node], Node]
@@ -28,6 +28,7 @@ _INSIDE: Final = {
     "dict": "values_schema",
 }
 _AROUND_FIELDS: Final = frozenset({"model", "function-before", "function-after", "function-wrap", "definitions"})
+_SCALARS: Final = frozenset({"str", "int", "float"})
 _RENAMED: Final = "#rewritten"
 
 
@@ -49,6 +50,21 @@ def own_fields(schema: CoreSchema, model: type[BaseModel], change: Callable[[Fie
     if node["type"] not in _AROUND_FIELDS:
         return schema
     return cast("CoreSchema", {**node, "schema": own_fields(node["schema"], model, change)})
+
+
+def noticing(node: Node, notice: Callable[[Any, core_schema.ValidationInfo[Any]], Any]) -> Node:
+    """Return a field's schema in which `notice` is given each value that an open enumeration does not know."""
+    if node["type"] == "union" and node["choices"][0]["type"] == "literal":
+        known, *others = node["choices"]
+        others = [
+            core_schema.with_info_after_validator_function(notice, each) if each["type"] in _SCALARS else each
+            for each in others
+        ]
+        return {**node, "choices": [known, *others], "mode": "left_to_right"}
+    inside = _INSIDE.get(node["type"])
+    if inside is None or inside not in node or node["type"] == "model":
+        return node
+    return {**node, inside: noticing(node[inside], notice)}
 
 
 def validator_of(schema: CoreSchema) -> SchemaValidator:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, cast
 from urllib.parse import quote, unquote
@@ -18,6 +19,8 @@ _PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 _SEPARATOR: Final = re.compile(r"[/\\]")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9_.~-]*")
+_LONGEST_NUMBER: Final = 10_000
+"""Bits; Python itself refuses to write down what is longer than 4,300 digits."""
 _LISTS: Final = (list, tuple)
 _NOT_IN_A_HEADER: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -65,7 +68,7 @@ def _segment(operation: str, name: str, value: object) -> str:
         raise invalid(
             operation, name, "should be an id: it stands in the path of the URL, and must not be empty or dots"
         )
-    return _quoted(operation, name, value)
+    return _quoted(operation, name, str.__str__(value))
 
 
 def pairs(operation: str, fields: Mapping[str, object]) -> str:
@@ -94,22 +97,34 @@ def scalar(operation: str, name: str, value: object) -> str | None:
     if value is None or value is OMIT:
         return None
     if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
+        return str.__str__(value)  # a member of an enumeration writes its name otherwise
     if isinstance(value, float):
         return _decimal(operation, name, value)
+    if isinstance(value, int):
+        return _whole(operation, name, value)
+    return _other(operation, name, value)
+
+
+def _other(operation: str, name: str, value: object) -> str | None:
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, Enum):
+        return scalar(operation, name, value.value)
     raise invalid(operation, name, f"cannot be written as text: it is of type {type(value).__name__}")
+
+
+def _whole(operation: str, name: str, value: int) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value.bit_length() > _LONGEST_NUMBER:
+        raise invalid(operation, name, "should be a number of fewer digits")
+    return int.__repr__(value)
 
 
 def _decimal(operation: str, name: str, value: float) -> str:
     if not math.isfinite(value):
         raise invalid(operation, name, f"should be a finite number, not {value!r}")
-    return str(int(value)) if value.is_integer() else format(Decimal(repr(value)), "f")
+    return str(int(value)) if value.is_integer() else format(Decimal(float.__repr__(value)), "f")
 
 
 def header(operation: str, name: str, value: object) -> str:

@@ -40,7 +40,6 @@ MOST_NOTED: Final = 100
 _LONGEST_STEP: Final = 60
 _LONGEST_PLACE: Final = 1_000
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
-_WITH_PARTS: Final = (list, dict, Sequence, Mapping)
 _MISSING: Final = "Field required"
 _REFUSED: Final = "Input should be what the document says"
 _ABOUT_TYPES: Final = frozenset({"string_type", "int_type", "float_type", "bool_type", "list_type", "dict_type"})
@@ -240,8 +239,12 @@ def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _is_whole(annotation: Any) -> bool:
-    return get_origin(annotation) in _WITH_PARTS or annotation in _WITH_PARTS or _is_model(annotation)
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) in (list, Sequence)
+
+
+def _is_mapping(annotation: Any) -> bool:
+    return get_origin(annotation) in (dict, Mapping) or _is_model(annotation)
 
 
 # What a field of a model does instead of failing
@@ -250,12 +253,14 @@ def _is_whole(annotation: Any) -> bool:
 class _Field:
     """One field of a model while it is read: what it does when it is missing, and when its type refuses the value."""
 
-    __slots__ = ("_annotation", "_has_parts", "_messages", "name")
+    __slots__ = ("_annotation", "_messages", "_with_parts", "name")
 
     def __init__(self, model: type[BaseModel], name: str) -> None:
         self.name = name
         self._annotation = _annotation(model.model_fields[name])
-        self._has_parts = _has(_is_whole, self._annotation)
+        kinds = {list: _is_list, dict: _is_mapping}
+        self._with_parts = frozenset(kind for kind, fits in kinds.items() if _has(fits, self._annotation))
+        """The kinds of JSON that the type takes and that can be taken apart."""
         self._messages: dict[type, str] = {}
         """What is wrong with a value, by its type, where it is the type that is wrong."""
 
@@ -268,7 +273,7 @@ class _Field:
     def keep(self, value: Any, info: core_schema.ValidationInfo[Any]) -> Any:
         """Return a value that the field's type refuses, read as far as it can be."""
         noted = self._noted()
-        if type(value) in _PLAIN or not self._has_parts:
+        if type(value) not in self._with_parts:
             if noted is not None:
                 noted.append((info.data, (Deviation((), self._message(value)),)))
             return value

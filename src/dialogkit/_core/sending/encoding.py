@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, cast
 from pydantic import TypeAdapter
 
 from dialogkit._core.call import OMIT, AnswerKind, Call, CallOptions, Operation, Position
-from dialogkit._core.codec.arguments import invalid, validate
+from dialogkit._core.codec.arguments import invalid, say_unknown, unknown_values, validate
 from dialogkit._core.codec.text import header, pairs, path, scalar
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.files.uploads import FileInput, MultipartBody
@@ -133,6 +133,18 @@ def encode(call: Call[Any], settings: Settings) -> Encoded:
         InvalidArgumentError: An argument is of the wrong type or outside its limits.
         ConfigurationError: The client lacks a value that the call needs, or its URL is not safe.
     """
+    noticed: list[tuple[str, object]] = []
+    token = unknown_values.set(noticed)
+    try:
+        encoded = _encoded(call, settings)
+    finally:
+        unknown_values.reset(token)
+    if noticed:
+        say_unknown(call.operation.id, noticed, settings.said)
+    return encoded
+
+
+def _encoded(call: Call[Any], settings: Settings) -> Encoded:
     operation = call.operation
     filled = _filled(call, settings)
     query = _query(call, filled["query"])

@@ -48,6 +48,8 @@ class Settings:
     on_drift: DriftHandler = field(repr=False)
     deprecations: Deprecations = field(default_factory=Deprecations, repr=False)
     """Shared, too."""
+    said: set[tuple[str, str, str]] = field(default_factory=set[tuple[str, str, str]], repr=False)
+    """What has been said about arguments, and is not said again; shared, too."""
     doubts: Doubts = field(default_factory=Doubts, repr=False)
     """Shared, too."""
     timeout: float = DEFAULT_TIMEOUT

@@ -8,8 +8,12 @@ from typing import Any, Literal, TypeAlias
 from pydantic import AliasChoices, Field
 
 from dialogkit._core.codec.models import (
+    Input,
     Model,
+    SnakeInput,
     SnakeModel,
+)
+from dialogkit._core.codec.moments import (
     Timestamp,
 )
 
@@ -75,7 +79,7 @@ class Agent(SnakeModel):
     updated_at: Timestamp | None = None
 
 
-class AgentCreate(SnakeModel):
+class AgentCreate(SnakeInput):
     """An agent to be created."""
 
     name: str
@@ -114,7 +118,7 @@ class AgentState(Model):
     """Whether an agent answers, does not for now, or was never activated."""
 
 
-class AgentUpdate(SnakeModel):
+class AgentUpdate(SnakeInput):
     """The properties of an agent to change."""
 
     name: str | None = None
@@ -259,7 +263,7 @@ class HandoffTriggeredEvent(Model):
     """What has happened, in a form that is not documented."""
 
 
-class KnowledgeCreate(SnakeModel):
+class KnowledgeCreate(SnakeInput):
     """A document to answer from."""
 
     title: str
@@ -346,7 +350,7 @@ MessageType: TypeAlias = Literal["text"] | str
 """What kind of message it is."""
 
 
-class MessageSend(Model):
+class MessageSend(Input):
     """A WhatsApp message."""
 
     to: str
@@ -375,7 +379,7 @@ class Webhook(SnakeModel):
     created_at: Timestamp | None = None
 
 
-class WebhookCreate(Model):
+class WebhookCreate(Input):
     """Where events are to be posted."""
 
     url: str

@@ -10,17 +10,21 @@ from pydantic import AliasChoices, Discriminator, Field, Tag
 from dialogkit._core.codec.models import (
     Arguments,
     CommaSeparated,
-    IsoDate,
-    IsoDateTime,
+    Input,
     Model,
-    SnakeModel,
-    Timestamp,
-    UnixMilliseconds,
-    UnixSeconds,
+    Null,
+    SnakeInput,
     always_sent,
     require_one_of,
     require_together,
     tag_of,
+)
+from dialogkit._core.codec.moments import (
+    IsoDate,
+    IsoDateTime,
+    Timestamp,
+    UnixMilliseconds,
+    UnixSeconds,
 )
 
 __all__ = [
@@ -435,7 +439,7 @@ class AdvancedFollowupAction(Model):
     """A series of follow-ups on a contact who went silent or asked to be contacted later."""
 
 
-class AdvancedFollowupActionInput(Model):
+class AdvancedFollowupActionInput(Input):
     """An action that follows up on a silent contact."""
 
     type: Literal["advancedFollowup"] = "advancedFollowup"
@@ -782,7 +786,7 @@ class AgentActionDeleteResult(Model):
     success: bool | None = None
 
 
-class AppointmentBookingActionInput(Model):
+class AppointmentBookingActionInput(Input):
     """An action that books appointments."""
 
     type: Literal["appointmentBooking"] = "appointmentBooking"
@@ -795,7 +799,7 @@ class AppointmentBookingActionInput(Model):
     _always_sent: ClassVar[Any] = always_sent("type")
 
 
-class HumanHandOverActionInput(Model):
+class HumanHandOverActionInput(Input):
     """An action that hands the conversation to a person."""
 
     type: Literal["humanHandOver"] = "humanHandOver"
@@ -808,7 +812,7 @@ class HumanHandOverActionInput(Model):
     _always_sent: ClassVar[Any] = always_sent("type")
 
 
-class StopBotActionInput(Model):
+class StopBotActionInput(Input):
     """An action that makes the agent stop replying."""
 
     type: Literal["stopBot"] = "stopBot"
@@ -821,7 +825,7 @@ class StopBotActionInput(Model):
     _always_sent: ClassVar[Any] = always_sent("type")
 
 
-class TransferBotActionInput(Model):
+class TransferBotActionInput(Input):
     """An action that hands the conversation to another agent."""
 
     type: Literal["transferBot"] = "transferBot"
@@ -834,7 +838,7 @@ class TransferBotActionInput(Model):
     _always_sent: ClassVar[Any] = always_sent("type")
 
 
-class TriggerWorkflowActionInput(Model):
+class TriggerWorkflowActionInput(Input):
     """An action that starts workflows."""
 
     type: Literal["triggerWorkflow"] = "triggerWorkflow"
@@ -847,7 +851,7 @@ class TriggerWorkflowActionInput(Model):
     _always_sent: ClassVar[Any] = always_sent("type")
 
 
-class UnknownAgentActionInput(Model):
+class UnknownAgentActionInput(Input):
     """A member of `AgentActionInput` whose `type` is newer than this package."""
 
     type: str
@@ -858,7 +862,7 @@ class UnknownAgentActionInput(Model):
     """Settings of the action."""
 
 
-class UpdateContactFieldActionInput(Model):
+class UpdateContactFieldActionInput(Input):
     """An action that fills in a field of the contact."""
 
     type: Literal["updateContactField"] = "updateContactField"
@@ -906,7 +910,7 @@ class AgentActionList(Model):
     success: bool | None = None
 
 
-class AgentCreate(Model):
+class AgentCreate(Input):
     """An agent to be created."""
 
     name: str
@@ -943,12 +947,12 @@ class AgentCreate(Model):
     """Whether the agent goes to sleep when a workflow writes to the contact."""
     sleep_enabled: bool | None = None
     """Deprecated. Whether the agent can go to sleep."""
-    sleep_time: Annotated[int, Field(le=172800)] | None = None
+    sleep_time: Annotated[Annotated[int, Field(le=172800)] | None, Null] = None
     """How long to sleep, in `sleep_time_unit`; null for a sleep without end. Needed if `sleep_enabled` is true. At most
     48
     hours, 2880 minutes or 172800 seconds.
     """
-    sleep_time_unit: SleepTimeUnit | None = None
+    sleep_time_unit: Annotated[SleepTimeUnit | None, Null] = None
     """Unit of `sleep_time`; null for a sleep without end. Needed if `sleep_enabled` is true."""
 
 
@@ -1022,7 +1026,7 @@ class AgentPage(Model):
     """How many agents are on this page."""
 
 
-class AgentUpdate(Model):
+class AgentUpdate(Input):
     """The properties of an agent to change. Those left out keep their values, but `auto_pilot_max_messages` must always
     be
     there.
@@ -1064,16 +1068,16 @@ class AgentUpdate(Model):
     """Whether the agent goes to sleep when a workflow writes to the contact."""
     sleep_enabled: bool | None = None
     """Deprecated. Whether the agent can go to sleep."""
-    sleep_time: Annotated[int, Field(le=172800)] | None = None
+    sleep_time: Annotated[Annotated[int, Field(le=172800)] | None, Null] = None
     """How long to sleep, in `sleep_time_unit`; null for a sleep without end. Needed if `sleep_enabled` is true. At most
     48
     hours, 2880 minutes or 172800 seconds.
     """
-    sleep_time_unit: SleepTimeUnit | None = None
+    sleep_time_unit: Annotated[SleepTimeUnit | None, Null] = None
     """Unit of `sleep_time`; null for a sleep without end. Needed if `sleep_enabled` is true."""
 
 
-class AttachmentReplacement(Model):
+class AttachmentReplacement(Input):
     """The attachments a call message has from now on."""
 
     attachments: Annotated[list[str], Field(max_length=5)]
@@ -1187,7 +1191,7 @@ class BotConversationList(Model):
     """How many conversations match, on all pages together."""
 
 
-class BotCreate(Model):
+class BotCreate(Input):
     """A bot to be created."""
 
     location_id: str
@@ -1245,7 +1249,7 @@ class BotStatusResult(Model):
     """State of a bot - switched on, switched off, or still being drafted."""
 
 
-class BotStatusUpdate(Model):
+class BotStatusUpdate(Input):
     """A new state for a bot."""
 
     location_id: str
@@ -1254,7 +1258,7 @@ class BotStatusUpdate(Model):
     """New state."""
 
 
-class BotUpdate(Model):
+class BotUpdate(Input):
     """The properties of a bot to change. Those left out keep their values."""
 
     location_id: str
@@ -1279,7 +1283,7 @@ CallStatus: TypeAlias = (
 """How a call went, or goes."""
 
 
-class CallData(Model):
+class CallData(Input):
     """Who called whom, and how it went."""
 
     from_: str | None = Field(default=None, validation_alias="from", serialization_alias="from")
@@ -1491,7 +1495,7 @@ class ConversationBotMessageEvent(Model):
     """Text of the message."""
 
 
-class ConversationCreate(Model):
+class ConversationCreate(Input):
     """A conversation to be opened."""
 
     location_id: str
@@ -1632,7 +1636,7 @@ class ConversationUnreadUpdateEvent(Model):
     """Whether the conversation is deleted."""
 
 
-class ConversationUpdate(Model):
+class ConversationUpdate(Input):
     """The properties of a conversation to change. Those left out keep their values."""
 
     location_id: str
@@ -1751,7 +1755,7 @@ class CrawlPageList(Model):
     """The web pages of this page of the list."""
 
 
-class CrawlPageRemoval(Model):
+class CrawlPageRemoval(Input):
     """The pages to remove from a knowledge base."""
 
     knowledge_base_id: str
@@ -1793,7 +1797,7 @@ class CrawlReport(Model):
     """The crawl as a whole."""
 
 
-class CrawlStart(Model):
+class CrawlStart(Input):
     """A website to crawl."""
 
     location_id: str
@@ -1806,7 +1810,7 @@ class CrawlStart(Model):
     """How far the crawl goes from there."""
 
 
-class CrawlTraining(Model):
+class CrawlTraining(Input):
     """The discovered pages to train a knowledge base on."""
 
     location_id: str
@@ -1847,7 +1851,7 @@ CustomSubtypeChannel: TypeAlias = Literal["email", "sms"] | str
 """The channel of a subscription category."""
 
 
-class CustomSubtypeCreate(Model):
+class CustomSubtypeCreate(Input):
     """A subscription category to create."""
 
     name: Annotated[str, Field(max_length=100)]
@@ -1860,7 +1864,7 @@ class CustomSubtypeCreate(Model):
     """Language code of the category, for example `en`."""
 
 
-class CustomSubtypeUpdate(SnakeModel):
+class CustomSubtypeUpdate(SnakeInput):
     """Changes to a subscription category."""
 
     name: Annotated[str, Field(max_length=100)] | None = None
@@ -2048,7 +2052,7 @@ class Faq(Model):
     """When it last changed."""
 
 
-class FaqCreate(Model):
+class FaqCreate(Input):
     """A question and its answer, to add to a knowledge base."""
 
     location_id: str
@@ -2074,7 +2078,7 @@ class FaqPage(Model):
     """Whether another page follows; absent counts as false."""
 
 
-class FaqUpdate(Model):
+class FaqUpdate(Input):
     """The question and the answer an FAQ has from now on."""
 
     question: str
@@ -2083,7 +2087,7 @@ class FaqUpdate(Model):
     """The answer; required even when it stays the same."""
 
 
-class FilesUpload(Model):
+class FilesUpload(Input):
     """Files to be uploaded, as parts of a form. The platform's own schema demands `attachment_urls` although its
     description asks for files; either will do.
     """
@@ -2121,7 +2125,7 @@ class FilesUploadResult(Model):
     """Twilio media ids, for a group SMS."""
 
 
-class FollowupSettingsUpdate(Model):
+class FollowupSettingsUpdate(Input):
     """Follow-up settings for some of an agent's actions."""
 
     action_ids: list[str]
@@ -2285,7 +2289,7 @@ InboundMessageType: TypeAlias = (
 """Channel that a message came in through."""
 
 
-class InboundMessageCreate(Model):
+class InboundMessageCreate(Input):
     """A message that came in through an external provider."""
 
     type: InboundMessageType
@@ -2498,7 +2502,7 @@ class KnowledgeBase(Model):
     """When it last changed."""
 
 
-class KnowledgeBaseCreate(Model):
+class KnowledgeBaseCreate(Input):
     """A knowledge base to create."""
 
     name: str
@@ -2533,7 +2537,7 @@ class KnowledgeBaseList(Model):
     """What to send as `last_knowledge_base_id` for the next page."""
 
 
-class KnowledgeBaseUpdate(Model):
+class KnowledgeBaseUpdate(Input):
     """Changes to a knowledge base. Fields that are left out keep their value."""
 
     name: str | None = None
@@ -2586,7 +2590,7 @@ class KnowledgeEntry(Model):
     updated_at: Timestamp | None = None
 
 
-class TextKnowledgeEntryCreate(Model):
+class TextKnowledgeEntryCreate(Input):
     """A text to be added to the knowledge of a bot."""
 
     location_id: str
@@ -2601,7 +2605,7 @@ class TextKnowledgeEntryCreate(Model):
     _always_sent: ClassVar[Any] = always_sent("type")
 
 
-class UnknownKnowledgeEntryCreate(Model):
+class UnknownKnowledgeEntryCreate(Input):
     """A member of `KnowledgeEntryCreate` whose `type` is newer than this package."""
 
     location_id: str | None = None
@@ -2611,7 +2615,7 @@ class UnknownKnowledgeEntryCreate(Model):
     title: str | None = None
 
 
-class UrlKnowledgeEntryCreate(Model):
+class UrlKnowledgeEntryCreate(Input):
     """A web page to be crawled into the knowledge of a bot. The vendor documents that such entries exist but not the
     names
     of their properties.
@@ -3012,7 +3016,7 @@ class ListVoiceCallsQuery(Arguments):
     """End of the range, in ISO 8601, a day or a moment."""
 
 
-class LiveChatTyping(Model):
+class LiveChatTyping(Input):
     """A typing indicator to be shown or hidden."""
 
     location_id: str
@@ -3130,7 +3134,7 @@ class MessageExportPage(Model):
     """How many messages match the filters, over all pages."""
 
 
-class MessageForward(Model):
+class MessageForward(Input):
     """An email, or a whole thread of emails, to be forwarded."""
 
     is_forwarded: bool
@@ -3172,7 +3176,7 @@ MessageSendType: TypeAlias = (
 """Channel to send a message through."""
 
 
-class MessageInject(Model):
+class MessageInject(Input):
     """A message to be put into a conversation. The vendor does not document this body; the names follow those of
     `hoop.messages.send`.
     """
@@ -3229,7 +3233,7 @@ OptimizationPeriod: TypeAlias = Literal["24h", "48h", "72h"] | str
 """Span of time that the platform's AI may choose a sending time from."""
 
 
-class MessageSend(Model):
+class MessageSend(Input):
     """A message to be sent. Properties whose description speaks of an email are for the channel `Email`."""
 
     type: MessageSendType
@@ -3306,7 +3310,7 @@ class MessageSendResult(Model):
     """What was forwarded, and where to."""
 
 
-class ProviderError(Model):
+class ProviderError(Input):
     """An error that a conversation provider reports."""
 
     code: str
@@ -3317,7 +3321,7 @@ class ProviderError(Model):
     """What went wrong, for people to read."""
 
 
-class RecipientStatus(Model):
+class RecipientStatus(Input):
     """The delivery state of an email for one recipient."""
 
     email_id: str | None = None
@@ -3330,7 +3334,7 @@ StatusRecipient: TypeAlias = str | RecipientStatus
 """A recipient of an email - an address alone, or an address with its delivery state."""
 
 
-class MessageStatusUpdate(Model):
+class MessageStatusUpdate(Input):
     """A delivery state to be recorded for a message."""
 
     status: MessageDeliveryStatus
@@ -3404,7 +3408,7 @@ class OAuthLocationToken(Model):
     """
 
 
-class OAuthLocationTokenRequest(Model):
+class OAuthLocationTokenRequest(Input):
     """The location for which an access token is wanted."""
 
     company_id: str
@@ -3452,7 +3456,7 @@ class OAuthToken(Model):
     """Whether the user approved every location in a bulk installation; only on company tokens."""
 
 
-class OAuthTokenRequest(SnakeModel):
+class OAuthTokenRequest(SnakeInput):
     """A request for an access token. `code` is needed with the grant type `authorization_code`, `refresh_token` with
     the
     grant type `refresh_token`.
@@ -3478,7 +3482,7 @@ OutboundCallType: TypeAlias = Literal["Call"] | str
 """Type of an outbound record; calls only."""
 
 
-class OutboundCallCreate(Model):
+class OutboundCallCreate(Input):
     """A call that was made outside the platform."""
 
     type: OutboundCallType
@@ -3661,7 +3665,7 @@ class ProviderSmsEvent(Model):
     """The user who wrote the message."""
 
 
-class ReviewReply(Model):
+class ReviewReply(Input):
     """A public answer to a review."""
 
     conversation_id: str
@@ -3839,7 +3843,7 @@ class UnknownVoiceAction(Model):
     """What the action runs with."""
 
 
-class UnknownVoiceActionInput(Model):
+class UnknownVoiceActionInput(Input):
     """A member of `VoiceActionInput` whose `action_type` is newer than this package."""
 
     agent_id: str | None = None
@@ -3868,7 +3872,7 @@ UnsubscriptionSubtypeStatus: TypeAlias = Literal["subscribed", "unsubscribed"] |
 """Whether the contact is in the category."""
 
 
-class UnsubscriptionAction(SnakeModel):
+class UnsubscriptionAction(SnakeInput):
     """Which subscription changes, and how."""
 
     type: UnsubscriptionActionType
@@ -3881,7 +3885,7 @@ class UnsubscriptionAction(SnakeModel):
     """The state to set. With `resub_all` it is `subscribed`."""
 
 
-class UnsubscriptionChange(Model):
+class UnsubscriptionChange(Input):
     """A change of subscription that a user makes for a contact."""
 
     location_id: str
@@ -3945,7 +3949,7 @@ class UpdatedConversation(Model):
     """
 
 
-class UploadCompletion(Model):
+class UploadCompletion(Input):
     """A finished upload, named by what its ticket returned."""
 
     upload_id: str
@@ -3982,7 +3986,7 @@ class UploadReceipt(Model):
     """What was found in storage."""
 
 
-class UploadRequest(Model):
+class UploadRequest(Input):
     """A file that is about to be uploaded."""
 
     location_id: str
@@ -4301,7 +4305,7 @@ VoiceAction: TypeAlias = Annotated[
 """An action of a voice agent. `action_type` decides which parameters it has."""
 
 
-class VoiceActionAppointmentBookingInput(Model):
+class VoiceActionAppointmentBookingInput(Input):
     """An APPOINTMENT_BOOKING action to write; it books an appointment."""
 
     agent_id: str
@@ -4318,7 +4322,7 @@ class VoiceActionAppointmentBookingInput(Model):
     _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
-class VoiceActionCallTransferParametersInput(Model):
+class VoiceActionCallTransferParametersInput(Input):
     """When and where to transfer a call."""
 
     trigger_prompt: str
@@ -4333,7 +4337,7 @@ class VoiceActionCallTransferParametersInput(Model):
     """Whether the receiving side hears an announcement first."""
 
 
-class VoiceActionCallTransferInput(Model):
+class VoiceActionCallTransferInput(Input):
     """A CALL_TRANSFER action to write; it hands the caller over to a telephone number."""
 
     agent_id: str
@@ -4350,7 +4354,7 @@ class VoiceActionCallTransferInput(Model):
     _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
-class VoiceActionCustomParametersInput(Model):
+class VoiceActionCustomParametersInput(Input):
     """When to call which API."""
 
     trigger_prompt: str
@@ -4365,7 +4369,7 @@ class VoiceActionCustomParametersInput(Model):
     """
 
 
-class VoiceActionCustomInput(Model):
+class VoiceActionCustomInput(Input):
     """A CUSTOM_ACTION action to write; it calls an HTTP API of your own."""
 
     agent_id: str
@@ -4382,7 +4386,7 @@ class VoiceActionCustomInput(Model):
     _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
-class VoiceActionDataExtractionParametersInput(Model):
+class VoiceActionDataExtractionParametersInput(Input):
     """What to pick out of a call once it is over, and where to keep it."""
 
     contact_field_id: str
@@ -4395,7 +4399,7 @@ class VoiceActionDataExtractionParametersInput(Model):
     """Whether a value that is already there is replaced; false when absent."""
 
 
-class VoiceActionDataExtractionInput(Model):
+class VoiceActionDataExtractionInput(Input):
     """A DATA_EXTRACTION action to write; it stores something said in the call in a contact field, after the call."""
 
     agent_id: str
@@ -4412,7 +4416,7 @@ class VoiceActionDataExtractionInput(Model):
     _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
-class VoiceActionInCallDataExtractionParametersInput(Model):
+class VoiceActionInCallDataExtractionParametersInput(Input):
     """What to pick out of a call while it runs, and where to keep it."""
 
     contact_field_id: str
@@ -4425,7 +4429,7 @@ class VoiceActionInCallDataExtractionParametersInput(Model):
     """Whether a value that is already there is replaced; false when absent."""
 
 
-class VoiceActionInCallDataExtractionInput(Model):
+class VoiceActionInCallDataExtractionInput(Input):
     """An IN_CALL_DATA_EXTRACTION action to write; it stores something said in a contact field, while the call runs."""
 
     agent_id: str
@@ -4442,7 +4446,7 @@ class VoiceActionInCallDataExtractionInput(Model):
     _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
-class VoiceActionKnowledgeBaseParametersInput(Model):
+class VoiceActionKnowledgeBaseParametersInput(Input):
     """When to search which knowledge base."""
 
     trigger_prompt: str
@@ -4451,7 +4455,7 @@ class VoiceActionKnowledgeBaseParametersInput(Model):
     """The knowledge base to search."""
 
 
-class VoiceActionKnowledgeBaseInput(Model):
+class VoiceActionKnowledgeBaseInput(Input):
     """A KNOWLEDGE_BASE action to write; it looks something up in a knowledge base."""
 
     agent_id: str
@@ -4468,7 +4472,7 @@ class VoiceActionKnowledgeBaseInput(Model):
     _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
-class VoiceActionSmsInput(Model):
+class VoiceActionSmsInput(Input):
     """An SMS action to write; it sends the caller a text message."""
 
     agent_id: str
@@ -4485,7 +4489,7 @@ class VoiceActionSmsInput(Model):
     _always_sent: ClassVar[Any] = always_sent("action_type")
 
 
-class VoiceActionWorkflowTriggerInput(Model):
+class VoiceActionWorkflowTriggerInput(Input):
     """A WORKFLOW_TRIGGER action to write; it starts a workflow."""
 
     agent_id: str
@@ -4635,7 +4639,7 @@ class VoiceAgent(Model):
     """The actions attached to the agent. Sent when reading or listing agents, not after a change."""
 
 
-class VoiceAgentNotificationsInput(Model):
+class VoiceAgentNotificationsInput(Input):
     """Who is told by email after a call. All five fields are needed."""
 
     admins: bool
@@ -4650,7 +4654,7 @@ class VoiceAgentNotificationsInput(Model):
     """Further email addresses to tell; may be empty."""
 
 
-class VoiceAgentTranslationInput(Model):
+class VoiceAgentTranslationInput(Input):
     """Translation of what an agent says and hears. It can be enabled only for agents whose language is not `en-US`, and
     then `language` is needed: the agent's own language or `en-US`.
     """
@@ -4661,7 +4665,7 @@ class VoiceAgentTranslationInput(Model):
     """Target language. Needed when `enabled` is true."""
 
 
-class VoiceAgentCreate(Model):
+class VoiceAgentCreate(Input):
     """A voice agent to create."""
 
     location_id: str
@@ -4686,9 +4690,9 @@ class VoiceAgentCreate(Model):
     """Whether silent callers are spoken to; true when never set."""
     reminder_after_idle_time_seconds: Annotated[int, Field(ge=1, le=20)] | None = None
     """Silence before a reminder, in seconds, 1 to 20; 8 when never set."""
-    inbound_number: str | None = None
+    inbound_number: Annotated[str | None, Null] = None
     """Telephone number whose calls the agent answers, with country code; null for none."""
-    number_pool_id: str | None = None
+    number_pool_id: Annotated[str | None, Null] = None
     """Number pool the agent draws from; null for none."""
     call_end_workflow_ids: Annotated[list[str], Field(max_length=10)] | None = None
     """Workflows that start when a call ends, at most 10; none when never set."""
@@ -4719,7 +4723,7 @@ class VoiceAgentPage(Model):
     """The agents of this page."""
 
 
-class VoiceAgentUpdate(Model):
+class VoiceAgentUpdate(Input):
     """Changes to a voice agent. Fields that are left out keep their value."""
 
     agent_name: Annotated[str, Field(min_length=1, max_length=40)] | None = None
@@ -4742,9 +4746,9 @@ class VoiceAgentUpdate(Model):
     """Whether silent callers are spoken to; true when never set."""
     reminder_after_idle_time_seconds: Annotated[int, Field(ge=1, le=20)] | None = None
     """Silence before a reminder, in seconds, 1 to 20; 8 when never set."""
-    inbound_number: str | None = None
+    inbound_number: Annotated[str | None, Null] = None
     """Telephone number whose calls the agent answers, with country code; null for none."""
-    number_pool_id: str | None = None
+    number_pool_id: Annotated[str | None, Null] = None
     """Number pool the agent draws from; null for none."""
     call_end_workflow_ids: Annotated[list[str], Field(max_length=10)] | None = None
     """Workflows that start when a call ends, at most 10; none when never set."""

@@ -8,7 +8,10 @@ from typing import Any, Literal, TypeAlias
 from pydantic import AliasChoices, Field
 
 from dialogkit._core.codec.models import (
+    Input,
     Model,
+)
+from dialogkit._core.codec.moments import (
     Timestamp,
 )
 
@@ -112,7 +115,7 @@ class ConversationCompletedEvent(Model):
     """Name of the event."""
 
 
-class ConversationCreate(Model):
+class ConversationCreate(Input):
     """A session to be opened."""
 
     channel: str
@@ -274,7 +277,7 @@ class Delivery(Model):
     """A copy of the signature in the guides' envelope. It cannot have been signed itself: trust the header alone."""
 
 
-class EscalationCreate(Model):
+class EscalationCreate(Input):
     """A handoff to be made."""
 
     conversation_id: str
@@ -367,7 +370,7 @@ class KnowledgeSource(Model):
     """How far indexing has come."""
 
 
-class KnowledgeSourceUpsert(Model):
+class KnowledgeSourceUpsert(Input):
     """A knowledge source as it should be."""
 
     name: str
@@ -454,7 +457,7 @@ class MessageRespondedEvent(Model):
     """Name of the event."""
 
 
-class MessageSend(Model):
+class MessageSend(Input):
     """What a user has written."""
 
     text: str
