@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import inspect
 import logging
+import os
 import tracemalloc
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from typing import Any
 
 import anyio
 import anyio.abc
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from dialogkit._core.files.downloads import ByteStream, Download, downloadable
 from dialogkit._core.files.filenames import suggested_filename
 from dialogkit._core.http.pool import Connection
 from dialogkit._core.response import ResponseInfo, response_info
+from tests._core.toy import toy
 from tests.support.messages import answer_of, request_of
 
 INFO = ResponseInfo(status=200, headers={}, request_id="q1", attempts=2, elapsed=0.1)
@@ -334,6 +337,16 @@ async def test_a_method_opens_the_answer_that_its_function_opens() -> None:
         ('attachment; filename=""', None),
         ('attachment; filename=".htaccess"', "htaccess"),
         ('attachment; filename="nul.txt"', None),
+        ("attachment; filename*=UTF-8''COM%C2%B9.txt", None),
+        ('attachment; filename="CONIN$"', None),
+        ('attachment; filename="COM1 .txt"', None),
+        ("attachment; filename*=UTF-8''invoice%E2%80%AEfdp.exe", None),
+        ("attachment; filename*=UTF-8''%C2%9B2Ja", None),
+        ("attachment; filename*=undefined''abc", None),
+        ("attachment; filename*=punycode''%ff", None),
+        ("attachment; filename*=unicode_escape''%5cx2e%5cx2e%5cx2fx", None),
+        ('attachment; filename="-rf"', "rf"),
+        ("attachment" + "; a*0=b" * 2_000, None),
         ('attachment; filename="a;b.txt"', "a;b.txt"),
         ('attachment; filename="a\nb.txt"', "a_b.txt"),
     ],
@@ -349,3 +362,42 @@ def test_no_header_leads_out_of_the_directory(header: str) -> None:
         assert Path(name).name == name
         assert len(name.encode()) <= 200
         assert name.isprintable() or not any(ord(character) < 32 for character in name)
+
+
+async def test_no_file_of_a_directory_is_replaced_by_a_name_that_a_stranger_chose(tmp_path: Path) -> None:
+    def serve(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=b"theirs", headers={"Content-Disposition": 'attachment; filename="own.py"'})
+
+    (tmp_path / "own.py").write_text("mine")
+    client = toy(serve)
+    paths = [await client.things.picture("t1").to_file(tmp_path) for _ in range(2)]
+    assert [path.name for path in paths] == ["own (2).py", "own (3).py"]
+    assert (tmp_path / "own.py").read_text() == "mine"
+    assert await client.things.picture("t1").to_file(tmp_path, overwrite=True) == tmp_path / "own.py"
+    assert await client.things.picture("t1").to_file(tmp_path / "own (2).py") == tmp_path / "own (2).py"
+    names = sorted(os.listdir(tmp_path))  # noqa: PTH208 - it blocks for no time
+    assert names == ["own (2).py", "own (3).py", "own.py"]
+    assert {(tmp_path / name).read_bytes() for name in names} == {b"theirs"}
+
+
+async def test_a_link_in_a_directory_leads_nobody_astray(tmp_path: Path) -> None:
+    def serve(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=b"theirs", headers={"Content-Disposition": 'attachment; filename="link"'})
+
+    directory = tmp_path / "downloads"
+    directory.mkdir()
+    (tmp_path / "precious").write_text("mine")
+    (directory / "link").symlink_to(tmp_path / "precious")
+    (directory / "link (2)").symlink_to(tmp_path / "nowhere")
+    path = await toy(serve).things.picture("t1").to_file(directory)
+    assert (path.name, path.read_bytes()) == ("link (3)", b"theirs")
+    assert sorted(os.listdir(tmp_path)) == ["downloads", "precious"]  # noqa: PTH208 - as above
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+@given(st.text(max_size=300))
+def test_no_header_raises_or_leads_out(header: str) -> None:
+    for form in ("{}", "attachment; filename={}", "attachment; filename*={}", 'x; filename="{}"'):
+        value = form.replace("{}", header)
+        name = suggested_filename(value)
+        assert name is None or (name.isprintable() and not set(name) & set("/\\") and name not in {".", "..", ""})

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import tracemalloc
 from collections.abc import AsyncIterator
 from email.parser import BytesParser
 from email.policy import HTTP
 from pathlib import Path
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, cast
 
 import anyio
 import pytest
+from fastapi import UploadFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -269,3 +272,67 @@ def test_it_runs_under_trio_and_an_upload_given_up_leaves_nothing_open(recording
 
 def test_the_content_is_not_shown() -> None:
     assert repr(Upload.from_bytes(b"secret", filename="a.txt")) == "Upload(filename='a.txt', content_type='text/plain')"
+
+
+def opened(kind: str, path: Path) -> Any:
+    if kind == "path":
+        return path.open("rb")
+    if kind == "memory":
+        return io.BytesIO(RIFF)
+    spooled = SpooledTemporaryFile(max_size=1000)  # noqa: SIM115 - as starlette has it
+    spooled.write(RIFF)
+    spooled.seek(0)
+    return UploadFile(cast("BinaryIO", spooled), size=len(RIFF), filename="C:\\fakepath\\call.wav")
+
+
+@pytest.mark.parametrize(("kind", "name"), [("path", "call.wav"), ("memory", "files"), ("upload", "call.wav")])
+async def test_an_open_file_is_sent_and_can_be_sent_again(recording: Path, kind: str, name: str) -> None:
+    file = opened(kind, recording)
+    body = MultipartBody([], [("files", file)])
+    assert body.length is not None
+    for _ in range(2):
+        assert body.replayable
+        content = await sent(body)
+        assert len(content) == body.length
+        assert [(part[1], part[3]) for part in parts(body, content)] == [(name, RIFF)]
+    closing = file.close()
+    if closing is not None:
+        await closing
+
+
+async def test_an_open_file_is_sent_from_where_it_stands(recording: Path) -> None:
+    with recording.open("rb") as file:
+        file.seek(4)
+        body = MultipartBody([], [("files", Upload.from_file(file, filename="rest.wav", content_type="audio/x-own"))])
+        assert parts(body, await sent(body)) == [("files", "rest.wav", "audio/x-own", RIFF[4:])]
+        assert not file.closed
+
+
+class Pipe(io.RawIOBase):
+    """Cannot seek."""
+
+    def __init__(self) -> None:
+        self.left = [b"b", b"a"]
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        return self.left.pop() if self.left else b""
+
+
+async def test_a_file_that_cannot_seek_is_sent_once() -> None:
+    body = MultipartBody([], [("files", Upload.from_file(Pipe(), filename="live.bin"))])
+    assert body.length is None
+    assert parts(body, await sent(body))[0][3] == b"ab"
+    assert not body.replayable
+
+
+async def test_what_is_no_binary_file_is_refused(recording: Path) -> None:
+    with recording.open(encoding="latin-1") as text, pytest.raises(InvalidArgumentError, match="binary mode"):
+        MultipartBody([], [("files", text)])
+    with pytest.raises(InvalidArgumentError, match="pass `filename=`"):
+        Upload.from_file(io.BytesIO(b""))
+    for wrong in (None, 5, object()):
+        with pytest.raises(InvalidArgumentError, match="cannot be sent"):
+            MultipartBody([], [("files", wrong)])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]

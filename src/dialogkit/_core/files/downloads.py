@@ -8,6 +8,7 @@ async with namespace.recording("msg_1").stream() as stream:           # as it co
 
 from __future__ import annotations
 
+import errno
 import mimetypes
 import os
 import secrets
@@ -43,6 +44,7 @@ else:
 
 P = ParamSpec("P")
 
+_MOST_OF_A_NAME = 10_000
 _CLOSING = 5  # seconds that a peer may take to say goodbye when an answer is left early
 _NOTE = (
     "Await the result for all bytes, `await` its `.to_file(path)` to write them to disk piece by piece, or enter\n"
@@ -230,15 +232,19 @@ class Download(AwaitedOnce[bytes]):
         async with await self._open() as stream:
             yield stream
 
-    async def to_file(self, path: str | os.PathLike[str], *, on_progress: Progress | None = None) -> Path:
+    async def to_file(
+        self, path: str | os.PathLike[str], *, on_progress: Progress | None = None, overwrite: bool = False
+    ) -> Path:
         """Write the bytes to a file, piece by piece, and return its path.
 
         The file appears when it is complete: until then the bytes are in a temporary file beside it, which is removed
-        when anything fails. A file that was there before is replaced, or kept when anything fails.
+        when anything fails. A file that you name is replaced if it was there, or kept when anything fails. In a
+        directory the platform's answer names the file, and no file that was there is replaced: the name gets a number.
 
         Args:
-            path: The file, or a directory that exists; the answer's own file name is used there.
+            path: The file, or a directory that exists; the answer's own file name is used there, if it cannot mislead.
             on_progress: Called with the bytes so far, and the total if it is known.
+            overwrite: In a directory, too, replace the file that the answer names.
 
         Raises:
             InvalidArgumentError: The directory does not exist; nothing was sent.
@@ -252,8 +258,7 @@ class Download(AwaitedOnce[bytes]):
                 stream.watch(on_progress)
             if into_directory:
                 target /= stream.filename or _fallback_name(stream.content_type)
-            await _save(stream, target)
-        return target
+            return await _save(stream, target, numbered=into_directory and not overwrite)
 
     if not TYPE_CHECKING:  # a type checker refuses these uses by itself
         __iter__ = __aiter__ = refuses(_USE)
@@ -303,17 +308,30 @@ def _fallback_name(content_type: str | None) -> str:
     return f"download{mimetypes.guess_extension(kind) or ''}"
 
 
-async def _save(stream: ByteStream, target: Path) -> None:
+async def _save(stream: ByteStream, target: Path, *, numbered: bool) -> Path:
+    """Write the bytes, and return where they are: at `target`, or under the first free name after it."""
     part = target.with_name(f".dialogkit-{secrets.token_hex(8)}.part")
     file = _create(part)
     try:
         with file:
             async for chunk in stream:
                 await to_thread.run_sync(file.write, chunk)
-        part.replace(target)
+        return _put_beside_others(part, target) if numbered else part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _put_beside_others(part: Path, target: Path) -> Path:
+    """Give `part` the first name that nobody has; claiming it by creating it leaves no moment to be overtaken in."""
+    for number in range(1, _MOST_OF_A_NAME):
+        name = target if number == 1 else target.with_name(f"{target.stem} ({number}){target.suffix}")
+        try:
+            name.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return part.replace(name)
+    raise FileExistsError(errno.EEXIST, f"there are {_MOST_OF_A_NAME} files of this name: move them away", str(target))
 
 
 def _create(path: Path) -> BinaryIO:

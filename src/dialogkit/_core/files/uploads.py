@@ -7,15 +7,18 @@ between two pieces, so that an upload that is given up leaves nothing behind.
 from __future__ import annotations
 
 import errno
+import inspect
+import io
 import mimetypes
 import os
+import re
 import secrets
 import stat
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias, cast, runtime_checkable
 
 from dialogkit._core.call import Progress
 from dialogkit._core.errors import APIConnectionError, InvalidArgumentError
@@ -34,6 +37,16 @@ _QUOTES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
 Reader: TypeAlias = Callable[[], Awaitable[bytes]]
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A file that is open for reading bytes, such as `open(path, "rb")` returns, or FastAPI's `UploadFile`."""
+
+    @property
+    def read(self) -> Callable[..., Any]:
+        """Return at most so many bytes, at once or when awaited."""
+        ...
 
 
 class Source(Protocol):
@@ -128,9 +141,70 @@ class _Stream:
         return read
 
 
+class _Open:
+    """A file that somebody has opened: of the standard library, or with an asynchronous `read`, as web frameworks have.
+
+    It is read from where it stands. One that can seek can be sent again.
+    """
+
+    def __init__(self, file: Readable) -> None:
+        self._file = file
+        self._start = _position(file)
+        self._begun = False
+
+    @property
+    def spent(self) -> bool:
+        return self._begun and self._start is None
+
+    def measure(self) -> int | None:
+        size: object = getattr(self._file, "size", None)
+        if isinstance(size, int):
+            return size - (self._start or 0)
+        if self._start is None or _is_asynchronous(self._file, "seek"):
+            return None
+        file = cast("BinaryIO", self._file)
+        end = file.seek(0, os.SEEK_END)
+        file.seek(self._start)
+        return end - self._start
+
+    def open(self, size: int | None) -> Reader:  # noqa: ARG002 - what comes is counted outside
+        rewind, self._begun = self._begun, True
+
+        async def read() -> bytes:
+            nonlocal rewind
+            if rewind:
+                rewind = False
+                await self._call("seek", self._start)
+            chunk = await self._call("read", _CHUNK)
+            if not isinstance(chunk, bytes):
+                raise TypeError("the file gives text: open it in binary mode ('rb')")
+            return chunk
+
+        return read
+
+    async def _call(self, method: str, argument: object) -> object:
+        function = getattr(self._file, method)
+        if _is_asynchronous(self._file, method):
+            return await function(argument)
+        return await to_thread.run_sync(function, argument)
+
+
+def _position(file: Readable) -> int | None:
+    """Return where a file stands, `None` if it cannot go back there."""
+    inner: object = getattr(file, "file", file)  # what a web framework's upload keeps its bytes in
+    try:
+        return cast("BinaryIO", inner).tell() if cast("BinaryIO", inner).seekable() else None
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _is_asynchronous(file: object, method: str) -> bool:
+    return inspect.iscoroutinefunction(getattr(file, method, None))
+
+
 @dataclass(frozen=True)
 class Upload:
-    """A file to send: made by `from_path`, `from_bytes` or `from_stream`."""
+    """A file to send: made by `from_path`, `from_bytes`, `from_file` or `from_stream`."""
 
     filename: str
     """The name that the platform sees. Platforms may decide by its ending what they accept."""
@@ -164,6 +238,28 @@ class Upload:
         return cls(filename, _content_type(content_type, filename), _Memory(data))
 
     @classmethod
+    def from_file(cls, file: Readable, *, filename: str | None = None, content_type: str | None = None) -> Upload:
+        """Send a file that is open, from where it stands: what `open(path, "rb")` returns, or FastAPI's `UploadFile`.
+
+        It stays yours to close, after the call. One that can seek may be sent again.
+
+        Args:
+            file: Has `read(size)`, plain or asynchronous, which returns bytes.
+            filename: The name that the platform sees, the file's own unless given.
+            content_type: The media type, the file's own unless given, else guessed from the name.
+
+        Raises:
+            InvalidArgumentError: The file is in text mode, or it has no name and none is given.
+        """
+        name = filename or _name_of(file)
+        if name is None:
+            raise _refused("upload", "file", "has no name of its own: pass `filename=`")
+        if isinstance(file, io.TextIOBase):
+            raise _refused("upload", "file", "is open as text: open it in binary mode ('rb')")
+        own: object = getattr(file, "content_type", None)
+        return cls(name, _content_type(content_type or (own if isinstance(own, str) else None), name), _Open(file))
+
+    @classmethod
     def from_stream(
         cls,
         stream: AsyncIterable[bytes],
@@ -183,8 +279,16 @@ class Upload:
         return cls(filename, _content_type(content_type, filename), _Stream(stream, size))
 
 
-FileInput: TypeAlias = Upload | bytes | os.PathLike[str] | tuple[str, bytes]
-"""A file to send: a `pathlib.Path`, bytes, a file name with bytes, or an `Upload` for everything else."""
+FileInput: TypeAlias = Upload | bytes | os.PathLike[str] | tuple[str, bytes] | Readable
+"""A file to send: a `pathlib.Path`, bytes, a file name with bytes, an open file, or an `Upload` for everything else."""
+
+
+def _name_of(file: object) -> str | None:
+    """Return the last part of a file's own name, if it has one that says something."""
+    for each in (getattr(file, "filename", None), getattr(file, "name", None)):
+        if isinstance(each, str) and (name := re.split(r"[/\\]", each)[-1]):
+            return name
+    return None
 
 
 class MultipartBody:
@@ -340,10 +444,12 @@ def _upload(given: object, argument: str, operation: str) -> Upload:
     match given:
         case (str() as name, bytes() as data):
             return Upload.from_bytes(data, filename=name)
+        case Readable() if callable(given.read):
+            return Upload.from_file(given, filename=_name_of(given) or argument)
         case str():
             why = "is a plain string, which may mean a path or a text: pass a `pathlib.Path`, or bytes"
         case _:
-            why = f"cannot be sent: pass a `pathlib.Path`, bytes or an `Upload`, not {type(given).__name__}"
+            why = f"cannot be sent: pass a `pathlib.Path`, bytes, a file or an `Upload`, not {type(given).__name__}"
     raise _refused(operation, argument, why)
 
 

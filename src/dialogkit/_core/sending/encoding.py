@@ -296,9 +296,8 @@ def _multipart(call: Call[Any], given: Any) -> MultipartBody:
     checked = validate(adapter or _ANY, given, operation=operation.id)
     given = cast("Mapping[str, Any]", given)
     spelling = {_wire_name(checked, argument): argument for argument in operation.files}
-    files = [
-        (name, each) for name, argument in spelling.items() for each in _each(given.get(argument)) if each is not None
-    ]
+    found = ((name, given.get(argument)) for name, argument in spelling.items())
+    files = [(name, each) for name, value in found if value is not None for each in _each(value)]
     plain: Mapping[str, object] = (
         {name: value for name, value in given.items() if name not in operation.files}
         if adapter is None
