@@ -96,8 +96,8 @@ async def test_an_empty_success_has_happened_for_whoever_is_not_strict() -> None
     http = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(201)))
     drifts: list[dialogkit.Drift] = []
     async with HoopAI("key", location_id="loc_1", http_client=http, on_drift=drifts.append) as hoop:
-        added = await hoop.messages.add_inbound(type="Custom", conversation_id="c", message="Hello!")
-    assert getattr(added, "message_id", None) is None
+        added: Any = await hoop.messages.add_inbound(type="Custom", conversation_id="c", message="Hello!")
+    assert added.message_id is None
     assert drifts
 
 
@@ -179,7 +179,7 @@ def differences(recorded: Any, answered: Any, path: str) -> Iterator[str]:
             elif name not in OPEN:
                 yield from differences(value, answered[name], f"{path}.{name}".lstrip("."))
     elif isinstance(recorded, list):
-        yield from row_differences(recorded, cast("list[Any]", answered), path)
+        yield from row_differences([*recorded], [*answered], path)
 
 
 def row_differences(recorded: list[Any], answered: list[Any], path: str) -> Iterator[str]:
@@ -191,8 +191,15 @@ def row_differences(recorded: list[Any], answered: list[Any], path: str) -> Iter
 
 def kind(value: Any) -> str:
     """Return the type that JSON gives a value."""
-    kinds = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
-    return kinds.get(type(value), "null")
+    kinds: dict[Any, str] = {
+        bool: "boolean",
+        int: "number",
+        float: "number",
+        str: "string",
+        list: "array",
+        dict: "object",
+    }
+    return kinds.get(cast("Any", type(value)), "null")
 
 
 def found(body: Any, steps: list[str]) -> bool:

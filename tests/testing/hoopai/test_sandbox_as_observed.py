@@ -57,10 +57,13 @@ def test_a_search_shows_live_rows(live: httpx.Client) -> None:
 
 
 def test_a_conversation_is_shown_in_part(live: httpx.Client) -> None:
-    assert not {"unreadCount", "inbox"} & ok(live.get(f"/conversations/{LIVE}")).keys()
+    got = ok(live.get(f"/conversations/{LIVE}"))
+    assert not {"unreadCount", "inbox"} & got.keys()
+    assert got["lastMessageType"] == 100
+    assert got["lastMessageDate"].keys() == {"seconds", "nanoseconds"}
     changed = ok(live.put(f"/conversations/{LIVE}", json={**HERE, "starred": True}))["conversation"]
     assert changed["lastMessageType"] == 100
-    assert changed["lastMessageDate"].keys() == {"seconds", "nanoseconds"}
+    assert changed["lastMessageDate"] == changed["dateAdded"]  # ISO 8601, as it was recorded here
     assert not {"unreadCount", "inbox"} & changed.keys()
 
 
