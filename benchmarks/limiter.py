@@ -3,15 +3,19 @@
     python benchmarks/limiter.py
 
 The cost is measured beside aiolimiter in the same run: an uncontended permit under two windows (two limiters of
-aiolimiter, entered one after the other), taken and settled. Utilisation is simulated on a clock of its own against
-three kinds of servers, with round trips drawn at random; a server that counts one request too many ends the run.
+aiolimiter, entered one after the other), taken and settled; and that of a call while 50, 5,000 and 50,000 wait.
+Utilisation is simulated on a clock of its own against three kinds of servers, with round trips drawn at random; a
+server that counts one request too many ends the run.
 """
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import random
 import statistics
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +26,7 @@ import trio.testing
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.peers.limiters import cost, memory_of_a_key
-from dialogkit import MemoryRateLimiter, RateLimit
+from dialogkit import Allowance, MemoryRateLimiter, RateLimit
 
 ROUNDS = 7
 LIMITS = {
@@ -88,12 +92,52 @@ def utilisation(limits: Sequence[RateLimit], round_trip: float) -> float:
     return slowest.per * 10 / arrivals[slowest.limit * 10]
 
 
+async def cost_in_line(waiting: int, served: int = 2_000) -> tuple[float, float]:
+    """Return CPU microseconds for a call while so many wait, and milliseconds of the longest step of the event loop.
+
+    Each answer tells of the limits. The limiter's clock moves when somebody waits for it, so nothing is idle.
+    """
+    now, answered, longest = 0.0, 0, 0.0
+
+    async def wait(_: object, seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        await asyncio.sleep(0)
+
+    async def call() -> None:
+        nonlocal answered
+        while answered < served:
+            permit = await limiter.acquire(("key",), (RateLimit(100, per=10),), max_wait=1e11)
+            await asyncio.sleep(0)
+            permit.settle((Allowance(100, 10.0, answered % 3), Allowance(200_000, 86_400.0, 100_000, 4e4, True)))
+            answered += 1
+
+    limiter = MemoryRateLimiter(clock=lambda: now, wait=wait, max_pause=1e12)
+    tasks = [asyncio.create_task(call()) for _ in range(waiting)]
+    while answered < served // 10:  # noqa: ASYNC110 - the event would be one of what is measured
+        await asyncio.sleep(0)
+    gc.collect()
+    begun, used = answered, time.process_time()
+    while answered < served:
+        began = time.perf_counter()
+        await asyncio.sleep(0)
+        longest = max(longest, time.perf_counter() - began)
+    used = time.process_time() - used
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return used / (served - begun) * 1e6, longest * 1e3
+
+
 def main() -> None:
     costs = [(cost("dialogkit"), cost("aiolimiter")) for _ in range(ROUNDS)]
     mine, other = (statistics.median(each) for each in zip(*costs, strict=True))
     print(f"permit under two windows, taken and settled: {mine:.2f} µs CPU")
     print(f"aiolimiter, two limiters, which settle nothing: {other:.2f} µs; ratio {mine / other:.2f}")
     print(f"memory of a key: {memory_of_a_key():.0f} bytes")
+    for waiting in (50, 5_000, 50_000):
+        used, longest = min(asyncio.run(cost_in_line(waiting)) for _ in range(3))
+        print(f"{waiting} wait, answers tell of the limits: {used:.0f} µs CPU a call, longest step {longest:.1f} ms")
     print("\nshare of the allowance used, refusals by fixed, sliding and bucket servers: 0")
     for name, limits in LIMITS.items():
         shares = ", ".join(

@@ -116,6 +116,6 @@ def test_the_page_shows_it_in_a_browser(sandbox: Sandbox, url: str, browser: str
     command = [browser, *options, "--virtual-time-budget=5000", "--dump-dom", f"{url}/#{quote(TOKEN)}"]
     page = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     assert "<td>answered</td>" in page
-    assert "<td>send_message 20" in page
+    assert "<td>messages.send 20" in page
     assert "<td>10 in 1 s</td>" in page
     assert page.count("<progress") >= 2

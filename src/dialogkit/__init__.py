@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dialogkit._core.codec.models import Model
     from dialogkit._core.errors import (
         AmbiguousOutcomeError,
+        AnswerTooLargeError,
         APIConnectionError,
         APIStatusError,
         APITimeoutError,
@@ -74,6 +75,7 @@ __all__ = [
     "APITimeoutError",
     "Allowance",
     "AmbiguousOutcomeError",
+    "AnswerTooLargeError",
     "AttemptInfo",
     "Auth",
     "AuthContext",

@@ -327,3 +327,82 @@ def _texts(values: Iterable[object]) -> str:
 def test_no_part_of_a_client_shows_the_credential() -> None:
     client = toy(Recorder())
     assert KEY not in _texts([client, vars(client), client._settings, client._sender, client._settings.auth])
+
+
+async def test_a_closed_client_is_not_entered_again() -> None:
+    async with toy(Recorder()) as client:
+        view = client.with_options(timeout=3)
+    for closed in (client, view):
+        with pytest.raises(ConfigurationError, match="closed and cannot be entered"):
+            await closed.__aenter__()
+
+
+async def test_the_limiter_can_be_reached() -> None:
+    client = toy(Recorder())
+    limiter = client.rate_limiter
+    assert isinstance(limiter, MemoryRateLimiter)
+    await client.with_options(timeout=3).things.get("t1")
+    assert len(limiter.snapshot()) == 1
+    assert toy(Recorder(), rate_limit=limiter).rate_limiter is client.with_options(timeout=3).rate_limiter
+    assert toy(Recorder(), rate_limit=None).rate_limiter is None
+
+
+async def test_a_mapping_is_taken_for_options() -> None:
+    seen = Recorder()
+    given: Any = {"timeout": 5, "headers": {"X-Trace": "1"}}
+    client = toy(seen)
+    await client.things.get("t1", options=given)
+    await client.request("GET", "/things", options={"timeout": 7})
+    assert [each.extensions["timeout"]["read"] for each in seen.requests] == [5, 7]
+    assert seen.requests[0].headers["x-trace"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"time_out": 5}, r"options\.time_out .*unknown; did you mean 'timeout'\?"),
+        ({"zzz": 5}, r"options\.zzz .*unknown"),
+        ({"timeout": -5}, r"options\.timeout"),
+        (5, "options .*should be CallOptions or a mapping, not a int"),
+    ],
+)
+async def test_other_options_are_refused(given: Any, words: str) -> None:
+    seen = Recorder()
+    with pytest.raises(InvalidArgumentError, match=words):
+        await toy(seen).things.get("t1", options=given)
+    assert seen.requests == []
+
+
+def test_an_unknown_keyword_names_the_nearest_known_one() -> None:
+    given: Any = {"time_out": 5}
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'time_out'; did you mean 'timeout'\?$"):
+        Toy(KEY, **given)
+
+
+UPWARDS = [
+    "/a/../b",
+    "/a/%2e%2e/b",
+    "/a/%2e%2e%2fb",
+    "/a/..%2Fb",
+    "/a/%252e%252e%252fb",
+    "/a/.%2e%5cb",
+    "/a/..;x=1/b",
+    "/a/%2e",
+]
+
+
+@pytest.mark.parametrize("path", UPWARDS)
+async def test_no_path_leads_up(path: str) -> None:
+    seen = Recorder()
+    with pytest.raises(InvalidArgumentError, match="dots"):
+        await toy(seen).request("GET", path)
+    with pytest.raises(InvalidArgumentError, match="dots"):
+        await toy(seen).things.get(path.removeprefix("/a/"))
+    assert seen.requests == []
+
+
+@pytest.mark.parametrize("path", ["/a/b.c", "/a/...", "/a%2Fb/%25", "/a;b=../c"])
+async def test_other_paths_are_sent_as_they_are(path: str) -> None:
+    seen = Recorder()
+    await toy(seen).request("GET", path)
+    assert seen.requests[0].url.raw_path.decode() == f"/api{path}"

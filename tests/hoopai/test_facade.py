@@ -187,6 +187,9 @@ def test_tiers() -> None:
     gold: Any = "gold"
     with pytest.raises(ConfigurationError, match="standard, agency, marketplace"):
         HoopAI(KEY, tier=gold)
+    enterprise: Any = "enterprise"
+    with pytest.raises(ConfigurationError, match="Enterprise, are given as rate_limit="):
+        HoopAI(KEY, tier=enterprise)
 
 
 @on_every_backend

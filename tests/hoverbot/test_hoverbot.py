@@ -18,6 +18,7 @@ from dialogkit import (
     InvalidArgumentError,
     MemoryRateLimiter,
     NotFoundError,
+    OAuth2,
     RateLimit,
     RateLimitError,
     ResponseValidationError,
@@ -313,3 +314,13 @@ async def test_a_new_kind_of_source_is_accepted_and_nothing_is_logged(caplog: py
         async with client(wire, on_drift=None) as hover:
             assert (await hover.knowledge_sources.upsert(name="x", type="sitemap")).type == "sitemap"
     assert not caplog.records
+
+
+async def test_oauth_needs_no_location() -> None:
+    issued = {"access_token": "token-of-the-workspace", "refresh_token": "refresh-token-1", "expires_in": 3600}
+    wire = Wire(issued)
+    oauth = OAuth2("id", "secret-of-the-app", token_url="https://hover.example/token")
+    async with HoverBot(auth=oauth, http_client=wire.client(), rate_limit=None, on_drift=ignore) as hover:
+        await oauth.exchange(hover, code="code-of-the-user")
+        await hover.request("GET", "/v1/conversations")
+    assert wire.requests[-1].headers["authorization"] == "Bearer token-of-the-workspace"

@@ -14,7 +14,7 @@ def kept_connections(connection: Connection) -> int:
         return 0
     if hasattr(own, "_by_way"):
         return sum(map(_kept_by_aiohttp, own._by_way.values()))
-    pool = own._client._ways._straight._transport._pool
+    pool = own._engine._client._ways._straight._transport._pool
     assert not pool._requests
     assert all(each.is_idle() for each in pool.connections), pool.connections
     return len(pool.connections)

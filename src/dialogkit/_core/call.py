@@ -150,7 +150,8 @@ class CallOptions:
     """What one call may do differently from its client. `None` means "as the client does"."""
 
     timeout: float | None = None
-    """Seconds that one attempt may take to connect, and then to wait for each piece of the answer."""
+    """Seconds that one attempt may take to connect, then for each piece of the request, then for each of the answer;
+    ten times as long as a whole, unless the answer is taken as a stream or written to a file."""
     deadline: float | None = None
     """Seconds that the whole call may take, with waits and repeated attempts."""
     headers: Mapping[str, str] | None = None
@@ -187,6 +188,7 @@ class Call(Generic[T_co]):
     """Where to go on in a list: a position as a pager knows it, or a cursor, which is its text as users keep it."""
     on_progress: Progress | None = None
     options: CallOptions | None = None
+    """A plain mapping of the same names will do, too; it is checked when the call is sent."""
 
 
 class Caller(Protocol):

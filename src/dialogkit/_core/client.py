@@ -51,7 +51,7 @@ from dialogkit._core.call import OMIT, Call, Caller, CallOptions, RetrySafety
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.events import DriftHandler, RateLimitHook, RequestHook, ResponseHook, RetryHook
 from dialogkit._core.files.downloads import Download
-from dialogkit._core.http.transport import AsyncClient, Transport
+from dialogkit._core.http.transport import MAX_BYTES, AsyncClient, Transport
 from dialogkit._core.http.urls import check_url
 from dialogkit._core.limits.headers import Doubts
 from dialogkit._core.limits.memory import MemoryRateLimiter
@@ -65,6 +65,7 @@ from dialogkit._core.response import APIResponse
 from dialogkit._core.sending.platform import Default, Platform
 from dialogkit._core.sending.retry import ErrorStatuses, RetryPolicy, RetryQuota
 from dialogkit._core.sending.settings import DEFAULT_TIMEOUT, Settings
+from dialogkit._core.support.checks import nearest
 from dialogkit._core.support.lazy import LazyModule
 from dialogkit._core.support.secret import Secret
 
@@ -96,7 +97,9 @@ class ClientOptions(TypedDict, total=False):
     base_url: str | None
     """Where the platform is, its public address unless given."""
     timeout: float
-    """Seconds that one attempt may take to connect, and then to wait for each piece of the answer; 60 unless given."""
+    """Seconds that one attempt may take to connect, then for each piece of the request that is sent, then to wait for
+    each piece of the answer; 60 unless given. An attempt as a whole ends after ten times as long, unless its answer is
+    taken as a stream or written to a file."""
     deadline: float | None
     """Seconds that a whole call may take, with waits and repeated attempts; no limit unless given."""
     rate_limit: RateLimit | Sequence[RateLimit] | RateLimiter | None
@@ -117,6 +120,9 @@ class ClientOptions(TypedDict, total=False):
     http_client: httpx.AsyncClient | AsyncClient | Transport | None
     """Sends the requests, in place of a connection pool of the client's own: an `httpx.AsyncClient`, an
     `httpx2.AsyncClient`, or a `dialogkit.transport.Transport`. It stays yours to close."""
+    max_answer_bytes: int
+    """How many bytes of an answer are read into memory, once decompressed; 64 MiB unless given. Files that are written
+    to disk or taken as a stream have no such limit."""
     on_drift: DriftHandler | None
     """Told where an answer differs from the document; warnings of the logger `dialogkit` unless given."""
     strict: bool
@@ -152,6 +158,19 @@ class BaseClient(Generic[OptionsT]):
         self._is_view = False
         self._configure(options)
 
+    @property
+    def rate_limiter(self) -> RateLimiter | None:
+        """What lets the client's requests through, and that of its views; `None` if nothing holds them back.
+
+        It tells how much is left (`snapshot()`), and can be given to another client as `rate_limit`.
+        """
+        return self._settings.limiter
+
+    @property
+    def has_accounts(self) -> bool:
+        """Whether the platform has locations, or other accounts that a call is about."""
+        return self._settings.platform.account is not None
+
     async def request(
         self,
         method: str,
@@ -163,7 +182,7 @@ class BaseClient(Generic[OptionsT]):
         headers: Mapping[str, str] | None = None,
         retry: RetrySafety | None = None,
         authenticated: bool = True,
-        options: CallOptions | None = None,
+        options: CallOptions | Mapping[str, Any] | None = None,
     ) -> APIResponse:
         """Send a request that no method covers, with the client's credential, limits and retries.
 
@@ -177,7 +196,7 @@ class BaseClient(Generic[OptionsT]):
             retry: How safe it is to repeat, by its method unless given: GET, HEAD and OPTIONS are `safe`, PUT and
                 DELETE `idempotent`, others `never-after-sent`.
             authenticated: Whether the client's credential is sent along.
-            options: What this call does differently from its client.
+            options: What this call does differently from its client; `{"timeout": 5}` will do, too.
 
         Raises:
             InvalidArgumentError: The path is no path, or an argument cannot be sent; nothing was sent.
@@ -187,7 +206,7 @@ class BaseClient(Generic[OptionsT]):
         operation = raw.operation_of(method, path, retry=retry, authenticated=authenticated)
         body = raw.body_of(json, content)
         return await self._sender.call(
-            Call(operation, query=query or {}, headers=headers or {}, body=body, options=options)
+            Call(operation, query=query or {}, headers=headers or {}, body=body, options=cast("CallOptions", options))
         )
 
     def download(self, url: str) -> Download:
@@ -217,6 +236,8 @@ class BaseClient(Generic[OptionsT]):
             await self._shared.aclose()
 
     async def __aenter__(self) -> Self:
+        if self._connection.closed:
+            raise ConfigurationError(f"This {type(self).__name__} is closed and cannot be entered: make a new one.")
         _ = self._sender  # loads what sending needs: a server does that when it starts, and not in its first request
         return self
 
@@ -261,7 +282,8 @@ class BaseClient(Generic[OptionsT]):
     def _configure(self, options: OptionsT, before: Settings | None = None, changed: Collection[str] = ()) -> None:
         """Make the settings; what has not `changed` stays as it was `before`, so that a view costs next to nothing."""
         for unknown in options.keys() - self._option_names:
-            raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {unknown!r}")
+            hint = nearest(unknown, self._option_names)
+            raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {unknown!r}{hint}")
         self._options = options
         platform = _resolved(self._platform(options))
         common: ClientOptions = options
@@ -287,14 +309,10 @@ class BaseClient(Generic[OptionsT]):
             doubts=self._shared.doubts,
             timeout=common.get("timeout", DEFAULT_TIMEOUT),
             deadline=common.get("deadline"),
+            max_answer_bytes=common.get("max_answer_bytes", MAX_BYTES),
             strict=common.get("strict", False),
             allow_insecure=common.get("allow_insecure", False),
         )
-
-    @property
-    def rate_limiter(self) -> RateLimiter | None:
-        """What lets the client's calls through, `None` if nothing holds them; the limiters here have `snapshot()`."""
-        return self._settings.limiter
 
     @property
     def _connection(self) -> pool.Connection:

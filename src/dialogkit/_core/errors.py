@@ -16,6 +16,7 @@
     │   └── ServerError 5xx
     ├── TokenError                    OAuth: no access token could be had
     │   └── ReauthorizationRequiredError   ... nor can one, before the user has authorised the app again
+    ├── AnswerTooLargeError           the answer has more bytes than may be read into memory
     ├── ResponseValidationError       the answer is not what the document promises
     ├── PaginationError               the platform's pages do not advance
     ├── StopCall                      a hook of yours did not let an attempt go
@@ -217,6 +218,19 @@ class ReauthorizationRequiredError(TokenError):
 
     Send its user through `OAuth2.authorization_request()` (again); trying again does not help.
     """
+
+
+class AnswerTooLargeError(DialogkitError):
+    """The platform answered, with more bytes than `max_answer_bytes` lets into memory. The request was carried out."""
+
+    operation: str
+    attempts: int
+    limit: int
+    """How many bytes may be."""
+    may_have_happened = True
+
+    def __init__(self, message: str, *, operation: str, attempts: int = 1, limit: int = 0) -> None:
+        super().__init__(message, operation=operation, attempts=attempts, limit=limit)
 
 
 class ResponseValidationError(DialogkitError):

@@ -20,7 +20,7 @@ class RequestEvent:
     platform: str
     """As users write it, for example `HoopAI`."""
     operation: str
-    """The operation's id, for example `send_message`."""
+    """The operation's name, as users write it: `messages.send`."""
     method: str
     path: str
     """The path's template, for example `/conversations/{conversation_id}`."""

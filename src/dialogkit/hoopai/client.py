@@ -86,7 +86,8 @@ class HoopAI(BaseClient[HoopAIOptions]):
     def _platform(cls, options: HoopAIOptions) -> Platform:
         tier = options.get("tier", "standard")
         if tier is not None and tier not in TIERS:
-            raise ConfigurationError(f"tier: HoopAI has {', '.join(TIERS)}, or None for no limits; not {tier!r}")
+            own = "; limits by arrangement, such as those of Enterprise, are given as rate_limit=[RateLimit(...), ...]"
+            raise ConfigurationError(f"tier: HoopAI has {', '.join(TIERS)}, or None for no limits, not {tier!r}{own}")
         return Platform(
             name="HoopAI",
             base_url=os.environ.get("HOOPAI_BASE_URL") or BASE_URL,

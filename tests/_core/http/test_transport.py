@@ -387,7 +387,6 @@ async def test_the_own_pool_passes_httpx_by(monkeypatch: pytest.MonkeyPatch) -> 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(httpx.AsyncClient, "send", refuse)
     monkeypatch.setattr(httpx, "Request", refuse)
     monkeypatch.setattr(httpx, "Response", refuse)
     with Server(redirect("/there"), answer(b"hello")) as server:

@@ -15,7 +15,8 @@ import pytest
 import respx
 
 from dialogkit._core.http import over_aiohttp, pool
-from dialogkit._core.http.over_httpx import HttpxTransport, failure_from
+from dialogkit._core.http.bounded import BoundedEngine
+from dialogkit._core.http.over_httpx import failure_from
 from dialogkit._core.http.pool import Connection, TransportFailure
 from dialogkit._core.http.transport import Request
 from tests.support.backends import on_every_backend
@@ -64,7 +65,7 @@ async def fail(connection: Connection, *requests: Request, seconds: float = PATI
         return caught.value
     finally:
         await connection.aclose()
-        if isinstance(connection._given, HttpxTransport):
+        if isinstance(connection._given, BoundedEngine):
             await connection._given.aclose()
 
 

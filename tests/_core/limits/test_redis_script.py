@@ -444,7 +444,7 @@ def test_much_that_is_told_is_remembered_together_and_comes_back_late_rather_tha
         coming = tuple((time.monotonic() + 1 + 4 * index + number / 10, 1) for index in range(20))
         tell(script, Tokens(str(number), ((extent, coming),), ()))
     assert script.redis.memory_usage("key") <= 4096
-    free = []
+    free: list[int] = []
     for step in range(9):
         free.append(sum(script.wait(limits, ahead=ahead) == 0 for ahead in range(0, 500, 5)) * 5)
         assert free[-1] <= 100 + 20 * (step * 10 / 4 + 2)

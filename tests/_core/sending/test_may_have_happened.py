@@ -227,6 +227,14 @@ async def test_a_cancellation_keeps_no_credential() -> None:
     assert credentials_in_frames(caught.value) == []
 
 
+async def test_an_answer_that_echoes_the_credential_and_cannot_be_read_keeps_none() -> None:
+    client = toy(Platform(httpx.Response(200, text=f"<html>debug: {KEY}")))
+    with pytest.raises(ResponseValidationError) as caught:
+        await client.things.get("t1")
+    assert credentials_in_frames(caught.value) == []
+    assert KEY.encode() not in caught.value.body
+
+
 async def test_what_a_transport_should_not_raise_keeps_no_credential_either() -> None:
     failure = ZeroDivisionError("oops")
     client = toy(Platform(ok())).with_options(http_client=httpx.AsyncClient(transport=Revealing(failure)))

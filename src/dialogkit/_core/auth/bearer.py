@@ -23,10 +23,17 @@ class AuthContext:
     """The operation as users write it, such as `conversations.search`."""
     location_id: str | None = None
     """The location that the call concerns, where the platform has locations."""
+    has_accounts: bool = True
+    """Whether the platform has locations, or other accounts, at all; without, one token is for everything."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """For `rejected`: the headers that the platform refused."""
     client: Caller | None = field(default=None, repr=False, compare=False)
     """The client that asks; an `Auth` may use its connections, limits, retries and hooks to get a token."""
+
+
+def has_accounts(client: Caller) -> bool:
+    """Say whether the platform of a client has locations, or other accounts; most have, unless a client denies it."""
+    return bool(getattr(client, "has_accounts", True))
 
 
 class Auth(Protocol):

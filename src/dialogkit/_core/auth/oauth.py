@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import anyio
 
-from dialogkit._core.auth.bearer import AuthContext
+from dialogkit._core.auth.bearer import AuthContext, has_accounts
 from dialogkit._core.auth.endpoint import Account, Endpoint, Failure, Grant, OAuthEndpoints
 from dialogkit._core.auth.keeper import Demand, Terms, TokenKeeper
 from dialogkit._core.auth.tokens import MemoryTokenStore, Token, TokenStore
@@ -47,6 +47,10 @@ class AuthorizationRequest:
     """Keep it in the user's session, and accept no callback with another `state`."""
     code_verifier: str | None = field(repr=False)
     """Keep it in the user's session, and give it to `exchange()`; `None` without PKCE."""
+
+
+_SOLE: Final = "default"
+"""Where the one token is kept of a platform that has no accounts."""
 
 
 class OAuth2:
@@ -243,6 +247,8 @@ class OAuth2:
 
     def _account(self, context: AuthContext) -> Account:
         """Say whose token a call needs."""
+        if not context.has_accounts:
+            return Account(_SOLE, None)
         if context.location_id is not None and context.operation not in self._endpoints.company_operations:
             return Account(context.location_id, None)
         if self._company_id is None:
@@ -272,7 +278,7 @@ class OAuth2:
         if isinstance(grant, Failure):
             return grant
         token = grant.token(self._endpoints, None)
-        location = token.location_id or location_id
+        location = token.location_id or location_id or (None if has_accounts(client) else _SOLE)
         if location is None and token.company_id is None:
             return Failure(reason="the token endpoint names neither a location nor a company: pass location_id=")
         await self._keeper(Account(location, None if location else token.company_id)).receive(token)

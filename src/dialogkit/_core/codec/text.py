@@ -15,6 +15,7 @@ from dialogkit._core.call import OMIT
 from dialogkit._core.codec.arguments import invalid
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
+_SEPARATOR: Final = re.compile(r"[/\\]")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9_.~-]*")
 _LISTS: Final = (list, tuple)
@@ -43,17 +44,24 @@ def checked_path(operation: str, text: object) -> str:
         raise invalid(operation, "path", "should begin with one slash; it is appended to the base URL")
     if "?" in text or "#" in text or "\\" in text:
         raise invalid(operation, "path", "should be a path alone: give a query as query=, and no fragment or backslash")
-    if any(unquote(segment) in {".", ".."} for segment in text.split("/")):
+    if _climbs(text):
         raise invalid(operation, "path", "should not have segments that are dots")
     if not _is_encodable(text, "utf-8"):
         raise invalid(operation, "path", "should be valid Unicode")
     return quote(text, safe="/%:@!$&'()*+,;=~")
 
 
+def _climbs(text: str) -> bool:
+    """Say whether any reader on the way might take a path for one that leads up, however often it is escaped."""
+    while (plain := unquote(text)) != text:
+        text = plain
+    return any(each.partition(";")[0] in {".", ".."} for each in _SEPARATOR.split(text))
+
+
 def _segment(operation: str, name: str, value: object) -> str:
     if not isinstance(value, str):
         raise invalid(operation, name, f"should be a string, not a value of type {type(value).__name__}")
-    if not value or value in {".", ".."}:
+    if not value or (("." in value or "%" in value) and _climbs(value)):
         raise invalid(
             operation, name, "should be an id: it stands in the path of the URL, and must not be empty or dots"
         )

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Concatenate, ParamSpec, cast
 from typing_extensions import Self
 
 from dialogkit._core.call import Progress, name_of
-from dialogkit._core.errors import APIConnectionError, APITimeoutError, InvalidArgumentError
+from dialogkit._core.errors import AnswerTooLargeError, APIConnectionError, APITimeoutError, InvalidArgumentError
 from dialogkit._core.files.filenames import suggested_filename
 from dialogkit._core.http.failure import TransportFailure
-from dialogkit._core.http.transport import Answer
+from dialogkit._core.http.transport import MAX_BYTES, Answer
 from dialogkit._core.response import ResponseInfo
 from dialogkit._core.support.awaiting import AwaitedOnce, refuses
 from dialogkit._core.support.callbacks import Guarded
@@ -68,6 +68,7 @@ class ByteStream(AsyncIterator[bytes]):
         "_complete",
         "_connection",
         "_count",
+        "_limit",
         "_operation",
         "_report",
         "_response_info",
@@ -81,7 +82,9 @@ class ByteStream(AsyncIterator[bytes]):
         on_progress: Progress | None = None,
         *,
         operation: str = "download",
+        limit: int = MAX_BYTES,
     ) -> None:
+        self._limit = limit
         self._answer = answer
         self._connection = connection  # held, so that the pool lives as long as the answer
         self._response_info = info
@@ -140,8 +143,23 @@ class ByteStream(AsyncIterator[bytes]):
         raise StopAsyncIteration
 
     async def read(self) -> bytes:
-        """Return all bytes that are still to come, and close the stream."""
-        return b"".join([chunk async for chunk in self])
+        """Return all bytes that are still to come, and close the stream.
+
+        Raises:
+            AnswerTooLargeError: There are more than the client's `max_answer_bytes`.
+        """
+        whole = bytearray()
+        async for chunk in self:
+            whole += chunk
+            if len(whole) > self._limit:
+                await self.aclose()
+                raise AnswerTooLargeError(
+                    f"{self._operation}: the answer has more than {self._limit:,} bytes. Write it to a file with "
+                    "to_file(), take it as a stream(), or raise max_answer_bytes.",
+                    operation=self._operation,
+                    limit=self._limit,
+                )
+        return bytes(whole)
 
     async def aclose(self) -> None:
         """Give the connection back, or drop it when bytes are still to come."""

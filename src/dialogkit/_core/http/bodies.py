@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from dialogkit._core.http.failure import NOT_DECODED, TransportFailure
+from dialogkit._core.http.failure import NOT_DECODED, AnswerTooLarge, TransportFailure
 
 PIECE: Final = 1024 * 1024
 """Bytes; no piece of a body is larger, however far it was compressed."""
@@ -20,6 +20,50 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 _ZLIB: Final = zlib.MAX_WBITS
 _BARE: Final = -zlib.MAX_WBITS
 _NAMES: Final = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+
+
+class Whole:
+    """Collects a body as far as it may be in memory.
+
+    Args:
+        decoder: What undoes its encoding.
+        limit: How many bytes there may be.
+        cut: Keep the first `limit` bytes of a longer one; it is too large otherwise.
+    """
+
+    __slots__ = ("_cut", "_decoder", "_left", "_limit", "_parts")
+
+    def __init__(self, decoder: Decoder | None, limit: int, *, cut: bool) -> None:
+        self._decoder = decoder
+        self._limit = self._left = limit
+        self._cut = cut
+        self._parts: list[bytes] = []
+
+    def add(self, piece: bytes) -> bool:
+        """Take the next piece from the network, and say whether another one is wanted.
+
+        Raises:
+            TransportFailure: It is too much, or cannot be decompressed.
+        """
+        for part in (piece,) if self._decoder is None else self._decoder.pieces(piece):
+            self._left -= len(part)
+            if self._left < 0 and not self._cut:
+                raise AnswerTooLarge(self._limit)
+            self._parts.append(part if self._left >= 0 else part[: self._left])
+            if self._left < 0:
+                self._decoder = None
+                return False
+        return True
+
+    def end(self) -> bytes:
+        """Return the body.
+
+        Raises:
+            TransportFailure: It breaks off.
+        """
+        if self._decoder is not None:
+            self._decoder.check_end()
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
 
 def cut(data: bytes) -> Iterator[bytes]:

@@ -26,6 +26,18 @@ class TransportFailure(Exception):  # noqa: N818 - it is no error yet: the sende
         self.timed_out = timed_out
 
 
+class AnswerTooLarge(TransportFailure):
+    """The answer came, and has more bytes than may be read into memory.
+
+    Args:
+        limit: How many bytes may be.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the answer has more than {limit:,} bytes", sent=True)
+        self.limit = limit
+
+
 class Truth(NamedTuple):
     """What an exception of a library means."""
 
@@ -54,6 +66,9 @@ NOT_TAKEN: Final = Truth("the server did not take the request within the timeout
 NO_ANSWER_IN_TIME: Final = Truth("the server was silent for longer than the timeout", sent=True, timed_out=True)
 NO_VALID_REQUEST: Final = Truth("the request is no valid HTTP", sent=True)
 NOT_DECODED: Final = Truth("the answer could not be decompressed", sent=True)
+NO_END_IN_TIME: Final = Truth("the answer took longer than ten times the timeout", sent=True, timed_out=True)
+CLOSED: Final = Truth("the client was closed before the request was sent", sent=False)
+CLOSED_MEANWHILE: Final = Truth("the client was closed while the answer was awaited", sent=True)
 BROKEN: Final = Truth("the connection broke", sent=True)
 """What is said of anything that nobody knows: it may have been sent."""
 

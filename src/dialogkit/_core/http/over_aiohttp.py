@@ -12,7 +12,7 @@ import math
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 import aiohttp
 import anyio
@@ -22,8 +22,18 @@ from aiohttp.connector import Connection as _Connection
 from multidict import CIMultiDict
 
 from dialogkit._core.http import failure
-from dialogkit._core.http.failure import TransportFailure, Truth
-from dialogkit._core.http.transport import Answer, Request
+from dialogkit._core.http.bounded import ATTEMPT
+from dialogkit._core.http.certificates import tls_context
+from dialogkit._core.http.connections import (
+    AIOHTTP_ERRORS,
+    SIZES_OF_HEADERS,
+    GuardedConnector,
+    GuardedProtocol,
+    broken_off,
+    truth_of,
+)
+from dialogkit._core.http.failure import TransportFailure
+from dialogkit._core.http.transport import MAX_BYTES, MAX_ERROR_BYTES, Answer, Request
 
 _MAX_CONNECTIONS: Final = 1000
 # Less than the five seconds after which common servers close an idle connection, so that a request seldom meets one
@@ -31,22 +41,6 @@ _MAX_CONNECTIONS: Final = 1000
 _KEEPALIVE_SECONDS: Final = 4.0
 _PIECE: Final = 64 * 1024  # bytes; as much as aiohttp's writer takes without waiting for the network
 _AUTO_HEADERS: Final = ("accept", "accept-encoding", "user-agent")
-_AIOHTTP_ERRORS: Final = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
-# What aiohttp raises before it has a connection for the request. The first match counts.
-_UNSENT: Final[tuple[tuple[tuple[type[Exception], ...], Truth], ...]] = (
-    ((aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError), failure.NO_PROXY),
-    ((aiohttp.ClientConnectorError, aiohttp.ClientSSLError), failure.NO_CONNECTION),
-    ((aiohttp.ConnectionTimeoutError,), failure.NO_CONNECTION_IN_TIME),
-    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), failure.NO_HTTP_URL),
-)
-
-
-def truth_of(exc: Exception) -> Truth:
-    """Return what an exception of aiohttp means."""
-    for kinds, truth in _UNSENT:
-        if isinstance(exc, kinds):
-            return truth
-    return failure.NO_ANSWER_IN_TIME if isinstance(exc, asyncio.TimeoutError) else failure.BROKEN
 
 
 class AiohttpTransport:
@@ -79,8 +73,10 @@ class AiohttpTransport:
             told = failure.NOT_TAKEN.told()
         except TransportFailure as exc:
             told = exc
-        except (*_AIOHTTP_ERRORS, ValueError) as exc:
-            told = self._told(exc, request)
+        except ValueError:  # a header that cannot be written; aiohttp.InvalidURL is one, too
+            told = failure.NO_VALID_REQUEST.told()
+        except AIOHTTP_ERRORS as exc:
+            told = truth_of(exc).told(exc)
         # What the source of the body has raised is the truth behind whatever aiohttp made of it.
         raise told if body is None or body.error is None else body.error
 
@@ -111,27 +107,19 @@ class AiohttpTransport:
             proxy=self._proxy,
         )
 
-    def _told(self, exc: Exception, request: Request) -> TransportFailure:
-        """Return what `exc` means, which came before an answer was awaited."""
-        truth = truth_of(exc)
-        if truth is failure.BROKEN and isinstance(exc, ValueError):
-            truth = failure.NO_VALID_REQUEST
-        elif self._proxy is not None and request.origin.scheme == "https" and _dropped(exc):
-            truth = failure.NO_PROXY
-        return truth.told(exc)
-
     def _open(self) -> aiohttp.ClientSession:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, keepalive_timeout=_KEEPALIVE_SECONDS),
+            connector=GuardedConnector(limit=_most_connections(), keepalive_timeout=_KEEPALIVE_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             response_class=_Response,
             auto_decompress=False,
+            **SIZES_OF_HEADERS,
         )
         return self._session
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
-            self._tls = httpx.create_ssl_context()
+            self._tls = tls_context()
         return self._tls
 
 
@@ -144,11 +132,14 @@ class _Response(aiohttp.ClientResponse):
 
     async def start(self, connection: _Connection) -> aiohttp.ClientResponse:
         told: TransportFailure
+        protocol = connection.protocol
+        if isinstance(protocol, GuardedProtocol):
+            protocol.expect_answer()
         try:
             return await super().start(connection)
-        except _AIOHTTP_ERRORS as exc:
+        except AIOHTTP_ERRORS as exc:
             _abort(connection)
-            told = _broken_off(exc)
+            told = broken_off(exc, protocol)
         except BaseException:
             _abort(connection)
             raise
@@ -158,23 +149,42 @@ class _Response(aiohttp.ClientResponse):
 class _Answer(Answer):
     """An answer that aiohttp reads."""
 
-    __slots__ = ("_response",)
+    __slots__ = ("_protocol", "_response")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         super().__init__(response.status, response.raw_headers)
         self._response = response
+        connection = response.connection
+        # None when the answer is all there already.
+        self._protocol = None if connection is None else cast("GuardedProtocol", connection.protocol)
 
-    async def read(self) -> bytes:
-        if b"content-encoding" in self.fields:
-            return await super().read()
+    async def read(self, limit: int = MAX_BYTES) -> bytes:
+        """Return the whole body; see `Answer.read`."""
+        fields, content = self.fields, self._response.content
+        told: TransportFailure | None = None
+        whole = None
         try:
-            return await self._response.content.read()
-        except _AIOHTTP_ERRORS as exc:
-            told = _broken_off(exc)
+            # aiohttp's parser holds an answer to the length that it announces.
+            if b"content-encoding" not in fields and _length(fields) <= MAX_ERROR_BYTES <= limit:
+                return await content.read()
+            whole = self._collector(limit)
+            while (piece := await content.readany()) and whole.add(piece):
+                pass
+            told = self._torn()
+        except AIOHTTP_ERRORS as exc:
+            told = broken_off(exc, self._protocol)
         finally:
             if not self._response.closed:
                 await self.aclose()
-        raise told
+        if told is not None or whole is None:
+            raise told or failure.BROKEN.told()
+        return whole.end()
+
+    def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body; see `Answer.chunks`. It may take as long as it likes, as long as pieces keep coming."""
+        if self._protocol is not None:
+            self._protocol.may_take_all_time()
+        return super().chunks()
 
     async def aclose(self) -> None:
         if not self._response.closed:
@@ -187,10 +197,17 @@ class _Answer(Answer):
         try:
             while piece := await content.readany():
                 yield piece
-        except _AIOHTTP_ERRORS as exc:
-            told = _broken_off(exc)
+        except AIOHTTP_ERRORS as exc:
+            told = broken_off(exc, self._protocol)
+        told = told or self._torn()
         if told is not None:
             raise told
+
+    def _torn(self) -> TransportFailure | None:
+        """Return what is wrong with the end of an answer that ends with its connection."""
+        if self._protocol is None or not self._protocol.torn or _length(self.fields) != math.inf:
+            return None
+        return broken_off(None, self._protocol)
 
 
 class _Body:
@@ -214,6 +231,7 @@ class _Body:
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the body in pieces that are small enough to be waited for."""
         time = asyncio.get_running_loop().time
+        end = time() + ATTEMPT * self._timeout
         count = 0
         try:
             async for chunk in _chunks(self._content):
@@ -221,9 +239,9 @@ class _Body:
                     piece = chunk[start : start + _PIECE]
                     count += len(piece)
                     self._check(count, at_end=False)
-                    self.stall.deadline = time() + self._timeout
+                    self.stall.deadline = min(time() + self._timeout, end)
                     yield piece
-                    self.stall.deadline = math.inf
+                    self.stall.deadline = end
             self._check(count, at_end=True)
         except Exception as exc:
             self.error = exc
@@ -247,6 +265,12 @@ async def _chunks(content: bytes | AsyncIterable[bytes]) -> AsyncIterator[bytes]
         yield chunk
 
 
+def _length(fields: Mapping[bytes, bytes]) -> float:
+    """Return the length that an answer announces; `math.inf` for one that ends when it ends."""
+    value = fields.get(b"content-length", b"")
+    return int(value) if value.isdigit() and len(value) < 20 else math.inf
+
+
 def _abort(connection: _Connection | None) -> None:
     """Drop a connection at once: to close it would wait for a stalled server to take the rest of the request."""
     transport = None if connection is None else connection.transport
@@ -254,14 +278,14 @@ def _abort(connection: _Connection | None) -> None:
         transport.abort()
 
 
-def _broken_off(exc: Exception) -> TransportFailure:
-    """Return what `exc` means, which came after the request had been sent."""
-    return (failure.NO_ANSWER_IN_TIME if isinstance(exc, asyncio.TimeoutError) else failure.BROKEN).told(exc)
-
-
-def _dropped(exc: Exception) -> bool:
-    unsent = (aiohttp.ClientConnectorError, aiohttp.ClientSSLError)
-    return isinstance(exc, (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)) and not isinstance(exc, unsent)
+def _most_connections() -> int:
+    """Return how many sockets the pool may open: half of what this process may still have as files, at most 1,000."""
+    try:
+        import resource  # noqa: PLC0415 - Windows has none
+    except ImportError:
+        return _MAX_CONNECTIONS
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MAX_CONNECTIONS if files == resource.RLIM_INFINITY else max(min(_MAX_CONNECTIONS, files // 2), 1)
 
 
 @lru_cache(maxsize=64)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any, Final, cast
@@ -113,7 +112,7 @@ def _truth(exc: Exception, library: ModuleType) -> Truth:
     suspect = exc.__cause__ if isinstance(exc, (library.ConnectError, library.TimeoutException)) else exc
     if isinstance(suspect, Exception) and package_of(suspect) == "aiohttp":
         # Its module is not loaded by mere httpx.
-        from dialogkit._core.http.over_aiohttp import truth_of  # noqa: PLC0415
+        from dialogkit._core.http.connections import truth_of  # noqa: PLC0415
 
         return truth_of(suspect)
     if package_of(exc) == "h11" and type(exc).__name__ == "LocalProtocolError":  # httpx lets it pass
@@ -234,9 +233,10 @@ class HttpxAnswer(Answer):
             if self._response.is_stream_consumed:
                 yield self._response.content
             else:
-                async with aclosing(cast("AsyncGenerator[bytes, None]", self._response.aiter_raw())) as pieces:
-                    async for piece in pieces:
-                        yield piece
+                async for piece in cast("AsyncIterable[bytes]", self._response.stream):
+                    yield piece
+                _give_up_if_dirty(self._response)
+                await self._response.aclose()
         except Exception as exc:
             told = failure_from(exc, self._library, answered=True)
             if told is None:
@@ -247,6 +247,19 @@ class HttpxAnswer(Answer):
     def _decoder(self) -> Decoder | None:
         # The body that a mock has in memory was decompressed by httpx when it was made.
         return None if self._response.is_stream_consumed else super()._decoder()
+
+
+_WAY_TO_CONNECTION: Final = ("_stream", "_httpcore_stream", "_stream", "_connection")
+
+
+def _give_up_if_dirty(response: httpx.Response) -> None:
+    """Keep httpcore from using a connection again that has more on it than its answer: it would be the next one's."""
+    found: Any = response.stream
+    for name in _WAY_TO_CONNECTION:
+        found = getattr(found, name, None)
+    state = getattr(found, "_h11_state", None)
+    if state is not None and state.trailing_data[0]:
+        state.send_failed()
 
 
 class OwnClient(httpx.AsyncClient):

@@ -13,6 +13,8 @@ from typing import Any, Final, cast
 import httpx
 import trio
 
+from dialogkit._core.http.certificates import tls_context
+
 # No limit: a request that queues for a connection would have to wait inside the shield. Connections idle for less than
 # the five seconds after which common servers close them, so that a request seldom meets one that is just being closed.
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=4.0)
@@ -38,7 +40,7 @@ class TrioTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, proxy: httpx.Proxy | None = None) -> None:
-        self._transport = httpx.AsyncHTTPTransport(proxy=proxy, limits=_LIMITS)
+        self._transport = httpx.AsyncHTTPTransport(verify=tls_context(), proxy=proxy, limits=_LIMITS)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request`; the answer's body is not read yet."""

@@ -7,12 +7,15 @@ well, and a mock that has been put in the place of what is passed by, get their 
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from types import FunctionType
-from typing import Final
+from typing import Any, Final
 
 import httpcore
 import httpx
 
+from dialogkit._core.http.bounded import BoundedEngine
+from dialogkit._core.http.certificates import tls_context
 from dialogkit._core.http.over_aiohttp import AiohttpTransport
 from dialogkit._core.http.over_httpx import HttpxTransport, OwnClient
 from dialogkit._core.http.transport import Answer, Engine, Origin, Request
@@ -31,17 +34,17 @@ class OwnTransport:
 
     def __init__(self) -> None:
         self._client = OwnClient(_Way)
-        self._through_httpx = HttpxTransport(self._client)
+        self._through_httpx = BoundedEngine(HttpxTransport(self._client))
         self._by_way: dict[_Way, Engine] = {}
         self._by_origin: dict[str, Engine] = {}
 
-    async def send(self, request: Request, timeout: float) -> Answer:
+    def send(self, request: Request, timeout: float) -> Coroutine[Any, Any, Answer]:
         """Send `request`; the answer's body is not read yet."""
         if _is_mocked():
-            return await self._through_httpx.send(request, timeout)
+            return self._through_httpx.send(request, timeout)
         origin = request.origin
         engine = self._by_origin.get(origin.text) or self._engine_for(origin)
-        return await engine.send(request, timeout)
+        return engine.send(request, timeout)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -72,16 +75,19 @@ class _Way(httpx.AsyncBaseTransport):
     def __init__(self, proxy: httpx.Proxy | None) -> None:
         self.proxy = proxy
         # What aiohttp carries wants none of them, and their certificates take a while to read.
-        self._transport = None if _suits_aiohttp(proxy) else httpx.AsyncHTTPTransport(proxy=proxy)
+        self._transport = None if _suits_aiohttp(proxy) else self._open()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._transport is None:
-            self._transport = httpx.AsyncHTTPTransport(proxy=self.proxy)
+            self._transport = self._open()
         return await self._transport.handle_async_request(request)
 
     async def aclose(self) -> None:
         if self._transport is not None:
             await self._transport.aclose()
+
+    def _open(self) -> httpx.AsyncHTTPTransport:
+        return httpx.AsyncHTTPTransport(verify=tls_context(), proxy=self.proxy)
 
 
 def _suits_aiohttp(proxy: httpx.Proxy | None) -> bool:

@@ -21,12 +21,15 @@ import sys
 from types import ModuleType
 from typing import Final, cast
 
+import anyio
 import httpx
 
 from dialogkit._core.errors import ConfigurationError
+from dialogkit._core.http.bounded import Bounded, BoundedEngine
 from dialogkit._core.http.failure import TransportFailure
 from dialogkit._core.http.over_httpx import GivenTransport, HttpxTransport, OwnClient, origin_and_target
-from dialogkit._core.http.transport import Answer, AsyncClient, Engine, Request, Transport
+from dialogkit._core.http.transport import MAX_BYTES, Answer, AsyncClient, Engine, Request, Transport
+from dialogkit._core.http.urls import next_hop
 
 __all__ = ["Connection", "TransportFailure"]
 
@@ -55,7 +58,7 @@ class Connection:
         self._home: object = None
         self.closed = False
 
-    async def send(self, request: Request, *, timeout: float) -> Answer:
+    async def send(self, request: Request, *, timeout: float) -> Answer:  # noqa: ASYNC109 - for each step
         """Send `request` and return its answer once the headers are there; the body is not read yet.
 
         Redirects of GET and HEAD are followed, five at most; credentials do not follow to another origin. Any other
@@ -80,14 +83,21 @@ class Connection:
             failure = exc
         raise _freed(failure)
 
-    async def read(self, answer: Answer) -> bytes:
+    async def read(self, answer: Answer, limit: int = MAX_BYTES) -> bytes:
         """Return the whole body of `answer`, decompressed, and give its connection back.
 
+        Of an answer that is no success it is the first MiB at most.
+
+        Args:
+            answer: What `send` returned.
+            limit: How many bytes there may be.
+
         Raises:
+            AnswerTooLarge: There are more.
             TransportFailure: The body broke off, stalled or could not be decompressed.
         """
         try:
-            return await answer.read()
+            return await answer.read(limit)
         except TransportFailure as exc:
             failure = exc
             await self.discard(answer)
@@ -98,8 +108,6 @@ class Connection:
 
     async def discard(self, answer: Answer) -> None:
         """Give up the rest of `answer`, also while the caller is being cancelled."""
-        import anyio  # noqa: PLC0415 - only needed when something has gone wrong
-
         # What goes wrong here is of no interest beside what has already gone wrong.
         with anyio.move_on_after(_CLOSING, shield=True), contextlib.suppress(TransportFailure):
             await answer.aclose()
@@ -145,6 +153,7 @@ class Connection:
             )
         if here is None:
             raise ConfigurationError("This client works in asyncio and trio event loops, and none of them is running.")
+        anyio.current_time()  # has anyio load what it needs here, before this process runs out of files
         if self._given is None:
             self._own = _open_engine(under_asyncio=isinstance(here, asyncio.AbstractEventLoop))
         self._transport = self._given or self._own
@@ -152,17 +161,27 @@ class Connection:
         self._home = here
         return self._transport
 
-    async def _follow(self, transport: Transport, request: Request, answer: Answer, timeout: float) -> Answer:
+    async def _spent(self, answer: Answer) -> None:
+        """Take no more of a redirect's body than what is cheaper to take than a new connection."""
+        length = answer.fields.get(b"content-length", b"")
+        if length.isdigit() and len(length) <= _CHEAP_DIGITS:
+            await self.read(answer)
+        else:
+            await self.discard(answer)
+
+    async def _follow(self, transport: Transport, request: Request, answer: Answer, seconds: float) -> Answer:
         for _ in range(MAX_REDIRECTS):
             if not answer.redirects(request.method):
                 break
-            await self.read(answer)
-            request = _redirected(request, answer)
-            answer = await transport.send(request, timeout)
+            following = _redirected(request, answer)
+            await self._spent(answer)
+            request = following
+            answer = await transport.send(request, seconds)
         return answer
 
 
 _CLOSED: Final = "This client is closed: create a new one."
+_CHEAP_DIGITS: Final = 4  # of the length of a redirect's body
 _CLOSING: Final = 5  # seconds that a peer may take to say goodbye when its answer is left early
 
 
@@ -174,10 +193,7 @@ def _freed(failure: TransportFailure) -> TransportFailure:
 
 def _redirected(request: Request, answer: Answer) -> Request:
     """Return the request that follows `answer`. It has no body: only GET and HEAD are followed."""
-    try:
-        url = httpx.URL(request.url).join(answer.headers["location"])
-    except httpx.InvalidURL:
-        raise TransportFailure("the answer leads to an invalid URL", sent=True) from None
+    url = next_hop(request.url, answer.headers["location"])
     origin, target = origin_and_target(url)
     headers = request.headers
     if origin.text != request.origin.text:
@@ -223,19 +239,19 @@ def _open_engine(*, under_asyncio: bool) -> Engine:
     if under_asyncio:
         from dialogkit._core.http.own import OwnTransport  # noqa: PLC0415
 
-        return OwnTransport()
+        return cast("Engine", OwnTransport())
     from dialogkit._core.http.over_trio import TrioTransport  # noqa: PLC0415
 
-    return HttpxTransport(OwnClient(TrioTransport))
+    return BoundedEngine(HttpxTransport(OwnClient(TrioTransport)))
 
 
 def _transport_over(given: object) -> Transport:
     """Return what a user passed as `http_client`, as a transport."""
     library = _library_of(given)
     if library is not None:
-        return GivenTransport(cast("httpx.AsyncClient", given), library)
+        return BoundedEngine(GivenTransport(cast("httpx.AsyncClient", given), library))
     if inspect.iscoroutinefunction(getattr(given, "send", None)):
-        return cast("Transport", given)
+        return Bounded(cast("Transport", given))
     raise ConfigurationError(
         f"http_client takes an httpx.AsyncClient, not {type(given).__name__}: this client is async only. An "
         "httpx2.AsyncClient or a dialogkit.transport.Transport, whose send() is an async function, will do, too."

@@ -14,15 +14,22 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, ItemsV
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
 
-from dialogkit._core.http.bodies import Decoder, cut, decoder_of
+from dialogkit._core.http.bodies import Decoder, Whole, cut, decoder_of
+from dialogkit._core.http.failure import NO_END_IN_TIME
 from dialogkit._core.support.lazy import LazyModule
 
 if TYPE_CHECKING:
+    import anyio
     import httpx
 else:
+    anyio = LazyModule("anyio")
     httpx = LazyModule("httpx")
 
 RawHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of an answer that are read into memory, unless something else is said."""
+MAX_ERROR_BYTES: Final = 1024 * 1024
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _FOLLOWED_METHODS: Final = frozenset({"GET", "HEAD"})
@@ -97,12 +104,14 @@ class Answer:
         body: The body as it came, compressed if the headers say so; in memory, or in pieces that are still to come.
     """
 
-    __slots__ = ("_body", "_fields", "headers", "raw_headers", "status")
+    __slots__ = ("_body", "_fields", "headers", "raw_headers", "status", "until")
 
     def __init__(self, status: int, raw_headers: RawHeaders = (), body: bytes | AsyncIterator[bytes] = b"") -> None:
         self.status = status
         self.raw_headers = raw_headers
         self.headers = Headers(raw_headers)
+        self.until: float | None = None
+        """The event loop's time at which reading it whole ends."""
         self._body = body
         self._fields: dict[bytes, bytes] | None = None
 
@@ -122,14 +131,23 @@ class Answer:
         """Say whether a request by `method` should go on elsewhere."""
         return self.status in _REDIRECTS and method in _FOLLOWED_METHODS and b"location" in self.fields
 
-    async def read(self) -> bytes:
+    async def read(self, limit: int = MAX_BYTES) -> bytes:
         """Return the whole body, decompressed, and give the connection back.
 
+        Of an answer that is no success it is the first MiB at most.
+
+        Args:
+            limit: How many bytes there may be.
+
         Raises:
+            AnswerTooLarge: There are more.
             TransportFailure: The body broke off, stalled, or could not be decompressed.
         """
-        async with aclosing(self.chunks()) as chunks:
-            return b"".join([chunk async for chunk in chunks])
+        if self.until is None:
+            return await self._whole(limit)
+        with anyio.CancelScope(deadline=self.until):
+            return await self._whole(limit)
+        raise NO_END_IN_TIME.told()
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body, decompressed, in pieces of at most 1 MiB.
@@ -149,6 +167,20 @@ class Answer:
         """Give the connection back, or drop it when bytes are still to come."""
         if isinstance(self._body, AsyncGenerator):
             await cast("AsyncGenerator[bytes, None]", self._body).aclose()
+
+    async def _whole(self, limit: int) -> bytes:
+        whole = self._collector(limit)
+        async with aclosing(self._pieces()) as pieces:
+            async for piece in pieces:
+                if not whole.add(piece):
+                    await self.aclose()
+                    break
+        return whole.end()
+
+    def _collector(self, limit: int) -> Whole:
+        return Whole(
+            self._decoder(), limit if self.is_success else min(limit, MAX_ERROR_BYTES), cut=not self.is_success
+        )
 
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as the network delivers it; engines have a way of their own."""
@@ -177,7 +209,7 @@ class Transport(Protocol):
                 return Answer(200, [(b"content-type", b"application/json")], b'{"id": "bot_1"}')
     """
 
-    async def send(self, request: Request, timeout: float) -> Answer:
+    async def send(self, request: Request, timeout: float) -> Answer:  # noqa: ASYNC109 - it is for each step
         """Send `request` once and return its answer as soon as the headers are there.
 
         Redirects are returned as they are. What the source of a request's body raises is let through.

@@ -168,6 +168,10 @@ class _Key:
                 return True
         return False
 
+    def holds_up(self, now: float) -> bool:
+        """Say whether whoever comes now has to stand in line, for another reason than tokens."""
+        return self.paused_until - now > _ROUNDING or self.probe is not None or self.someone_waits()
+
     def pause(self, now: float) -> float:
         """Return for how many seconds nobody may go, as the platform asked."""
         left = self.paused_until - now
@@ -387,9 +391,9 @@ class MemoryRateLimiter:
         with self._lock:
             now = self._now()
             state, line = self._place(key, limits)
-            wait = self._wait(state, line, now, line.length, max_wait)
-            if wait == 0 and not state.someone_waits():
+            if not state.holds_up(now) and line.wait(now, 0) == 0:
                 return state.permit(self, line, now)
+            self._wait(state, line, now, line.length, max_wait)
             home, waiter = (
                 background.current_loop(),
                 _Waiter(state.next_number, None if max_wait is None else now + max_wait),
@@ -490,7 +494,9 @@ class MemoryRateLimiter:
             state = self._return(permit, now, refused=retry_after is not None)
             if state is None:
                 return
-            outlooks = state.learn(permit, allowances, now) if allowances else frozenset[Outlook]()
+            if not allowances and retry_after is None and state.probe is None:
+                return  # nobody's wait is shorter for it
+            outlooks = state.learn(permit, allowances, now)
             if retry_after is not None:
                 state.pause_for(retry_after, now)
             was_probe = state.probe == permit.number
@@ -526,15 +532,19 @@ class MemoryRateLimiter:
 
     def _now(self) -> float:
         """Return the time, with all done that was to be done until then."""
+        now = self._clock()
+        if self._lost:
+            self._settle_lost()
+        if now >= self._next_sweep or self._to_sweep:
+            self._sweep(now)
+        return now
+
+    def _settle_lost(self) -> None:
         while self._lost:
             permit, lost_at = self._lost.popleft()
             state = self._return(permit, lost_at)
             if state is not None and state.probe == permit.number:
                 state.probe = None
-        now = self._clock()
-        if now >= self._next_sweep or self._to_sweep:
-            self._sweep(now)
-        return now
 
     def _wake_the_hopeless(self, state: _Key, now: float) -> None:
         """Make those look again whose wait is the first to be too long, if it is."""

@@ -160,7 +160,8 @@ class Window:
         count = _MOST_COUNTED
         if clumps:
             count = clumps[-1] & _MOST_COUNTED
-            at = max(at, clumps[-1] - count)  # what is settled late, as its permit was lost, comes back late
+            if at < clumps[-1] - count:  # noqa: PLR1730 - on every call's way; its permit was lost, and is settled late
+                at = clumps[-1] - count
         if count < _MOST_COUNTED and now - self._began <= self._span(len(clumps)):
             clumps[-1] = at + count + 1
             return

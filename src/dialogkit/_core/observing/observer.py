@@ -61,7 +61,7 @@ class AttemptInfo:
 
     @property
     def operation(self) -> str:
-        """The operation's id, for example `send_message`."""
+        """The operation's name, as users write it: `messages.send`."""
         return self._operation.id
 
     @property

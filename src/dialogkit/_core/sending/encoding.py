@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 from pydantic import TypeAdapter
 
-from dialogkit._core.call import OMIT, AnswerKind, Call, Operation, Position
+from dialogkit._core.call import OMIT, AnswerKind, Call, CallOptions, Operation, Position
 from dialogkit._core.codec.arguments import invalid, validate
 from dialogkit._core.codec.text import header, pairs, path, scalar
 from dialogkit._core.errors import ConfigurationError
@@ -20,6 +20,7 @@ from dialogkit._core.http.transport import Origin, Request
 from dialogkit._core.http.urls import check_url
 from dialogkit._core.lists.cursors import decode_cursor
 from dialogkit._core.sending.settings import Settings
+from dialogkit._core.support.checks import nearest
 from dialogkit._core.support.version import version
 
 _ACCEPT: Final[Mapping[AnswerKind, str]] = {
@@ -29,6 +30,7 @@ _ACCEPT: Final[Mapping[AnswerKind, str]] = {
     "bytes": "*/*",
     "raw": "*/*",
 }
+T = TypeVar("T")
 _ANY: Final[TypeAdapter[Any]] = TypeAdapter(Any)
 _CONNECTIONS_OWN: Final = frozenset({"host", "connection", "transfer-encoding", "content-length"})
 
@@ -102,6 +104,26 @@ class Encoded:
 
     def __repr__(self) -> str:
         return f"<Encoded {self.operation.id}>"
+
+
+def with_checked_options(call: Call[T]) -> Call[T]:
+    """Return `call` with its options as `CallOptions`, for which a plain mapping may stand.
+
+    Raises:
+        InvalidArgumentError: They are something else, or name what there is not.
+    """
+    given: object = call.options
+    if given is None or isinstance(given, CallOptions):  # pyright: ignore[reportUnnecessaryIsInstance] - users may pass anything
+        return call
+    operation = call.operation.id
+    if not isinstance(given, Mapping):
+        raise invalid(operation, "options", f"should be CallOptions or a mapping, not a {type(given).__name__}")
+    fields = cast("Mapping[str, Any]", given)
+    known = CallOptions.__dataclass_fields__
+    for name in fields:
+        if name not in known:
+            raise invalid(operation, f"options.{name}", f"is unknown{nearest(name, known)}")
+    return replace(call, options=CallOptions(**fields))
 
 
 def encode(call: Call[Any], settings: Settings) -> Encoded:

@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import (
     AmbiguousOutcomeError,
+    AnswerTooLargeError,
     APIConnectionError,
     APIStatusError,
     APITimeoutError,
@@ -24,17 +25,19 @@ from dialogkit._core.errors import (
     RateLimitWaitError,
     status_error_class,
 )
-from dialogkit._core.http.failure import TransportFailure
+from dialogkit._core.http.failure import AnswerTooLarge, TransportFailure
 from dialogkit._core.http.transport import Answer
 from dialogkit._core.limits.headers import seconds_of
 from dialogkit._core.limits.terms import LONGEST_WINDOW
 from dialogkit._core.support.json import charset_of, json_of, text_of
-from dialogkit._core.support.printing import blotted, printable, shows
+from dialogkit._core.support.printing import blotted, may_show, printable
 
 _UNCLEAR: Final = " It may have taken effect: find out before you call again."
 _LONGEST_DETAIL: Final = 500
 _LONGEST_CODE: Final = 200
 _LONGEST_ID: Final = 200
+_ENDS: Final = 256
+"""Bytes at either end of a body."""
 _ID_HEADERS: Final = (b"x-request-id", b"x-trace-id", b"request-id", b"trace-id", b"x-correlation-id", b"traceparent")
 _WORDS: Final = ("message", "detail", "error_description", "msg", "title")
 _ENVELOPE: Final = frozenset({"statusCode", "status", "status_code", "traceId", "code", "error", "success", "path"})
@@ -75,7 +78,7 @@ class Refusal:
 
 
 def status_error(
-    refusal: Refusal, answer: Answer, content: bytes | None, *, secrets: Sequence[str] = ()
+    refusal: Refusal, answer: Answer, content: bytes | None, *, secrets: tuple[str, ...] = ()
 ) -> APIStatusError:
     """Make the error for an answer that is no success.
 
@@ -88,7 +91,7 @@ def status_error(
     body = _parsed(content or b"", answer)
     headers = {name: value for name, value in answer.headers.items() if name != "set-cookie"}
     said = body if isinstance(body, str) else (content or b"").decode("latin-1")
-    if shows("\n".join((said, *headers.values())), secrets):
+    if may_show("\n".join((said, *headers.values())), secrets):
         body, headers = _scrubbed(body, secrets), _scrubbed(headers, secrets)
     code, detail = _words(body)
     request_id = _request_id_in(body) or _scrubbed(request_id_of(answer), secrets)
@@ -112,19 +115,23 @@ def _asked(refusal: Refusal, answer: Answer) -> float | None:
 
 
 def request_id_of(answer: Answer, content: bytes = b"") -> str | None:
-    """Find the platform's id of a request, fit to be printed: the `traceId` of a JSON body, else a header's."""
-    if b'"traceId"' in content and (found := _trace_id_in(content)):
+    """Find the platform's id of a request, fit to be printed: the `traceId` of a JSON body, else a header's.
+
+    Where a header has one, a long body is looked at where an envelope's fields are, at either end.
+    """
+    ends = content if len(content) <= 2 * _ENDS else content[:_ENDS] + content[-_ENDS:]
+    if b'"traceId"' in ends and (found := _trace_id_in(content)):
         return found
     fields = answer.fields
     for name in _ID_HEADERS:
         if name in fields and (value := fields[name].decode("latin-1").strip()[:_LONGEST_ID]):
             return printable(value.split("-")[1] if name == b"traceparent" and value.count("-") == 3 else value)
-    return None
+    return _trace_id_in(content) if len(content) > 2 * _ENDS else None
 
 
 def _trace_id_in(content: bytes) -> str | None:
     """Return the `traceId` of a body; what is called so further inside is something else."""
-    if content.count(b'"traceId"') == 1:
+    if content.count(b'"traceId"') <= 1:
         match = _TRACE_ID.search(content)
         return None if match is None else match[1].decode("ascii")
     try:
@@ -276,6 +283,23 @@ def no_answer_error(
     )
     return (APITimeoutError if failure.timed_out else APIConnectionError)(
         f"{call} got no complete answer{times}: {failure.reason}.{reached} {advice}.", **facts
+    )
+
+
+def too_large_error(operation: Operation[Any], failure: AnswerTooLarge, *, attempts: int) -> AnswerTooLargeError:
+    """Make the error for an answer that is too large to be read into memory.
+
+    Args:
+        operation: What was called.
+        failure: What the transport said.
+        attempts: How many there have been.
+    """
+    return AnswerTooLargeError(
+        f"{operation.id}: {operation.method} {operation.path} was carried out, but {failure.reason}. Ask for less at a "
+        "time, or raise max_answer_bytes.",
+        operation=operation.id,
+        attempts=attempts,
+        limit=failure.limit,
     )
 
 

@@ -37,6 +37,8 @@ from dialogkit._core.codec.arguments import invalid
 from dialogkit._core.codec.decoding import decode
 from dialogkit._core.codec.models import attach_info
 from dialogkit._core.errors import (
+    APIConnectionError,
+    APIStatusError,
     ConfigurationError,
     DeadlineExceededError,
     DialogkitError,
@@ -44,6 +46,7 @@ from dialogkit._core.errors import (
     ResponseValidationError,
 )
 from dialogkit._core.files.downloads import ByteStream
+from dialogkit._core.http.failure import AnswerTooLarge
 from dialogkit._core.http.pool import Connection, TransportFailure
 from dialogkit._core.http.transport import Answer, Request
 from dialogkit._core.limits.terms import Allowance, Permit, RateLimit, RateLimiter
@@ -56,6 +59,7 @@ from dialogkit._core.sending.errors import (
     no_answer_error,
     request_id_of,
     status_error,
+    too_large_error,
     too_late_error,
     wait_error,
 )
@@ -67,17 +71,19 @@ from dialogkit._core.support.tracebacks import leave_out, note
 
 _NOTICEABLE: Final = 0.001
 """Seconds; a limiter that takes less has not made anybody wait."""
-_WITH_CREDENTIALS: Final = (
-    "dialogkit._core.auth",
-    "dialogkit._core.http",
-    "aiohttp",
-    "anyio",
-    "asyncio",
-    "h11",
-    "httpcore",
-    "httpx",
-    "httpx2",
-    "trio",
+_WITH_CREDENTIALS: Final = frozenset(
+    {
+        "dialogkit._core.auth",
+        "dialogkit._core.http",
+        "aiohttp",
+        "anyio",
+        "asyncio",
+        "h11",
+        "httpcore",
+        "httpx",
+        "httpx2",
+        "trio",
+    }
 )
 """Modules whose variables may hold one."""
 _OWN_OPTIONS: Final = CallOptions()
@@ -163,24 +169,22 @@ class Exchange:
         Raises:
             DialogkitError: See `dialogkit._core.errors`.
         """
+        if self._connection.closed:
+            raise ConfigurationError(f"{self._operation.id}: this client is closed. Nothing was sent; make a new one.")
         try:
-            return await self._result()
+            if self.deadline is None:
+                return await self._attempted()
+            with anyio.move_on_after(self.deadline):
+                return await self._attempted()
         except BaseException as exc:
             self._see_off(exc)
             raise exc  # noqa: TRY201 - Python 3.10 would bring the traceback back as it was
-
-    async def _result(self) -> Any:
-        if self._connection.closed:
-            raise ConfigurationError(f"{self._operation.id}: this client is closed. Nothing was sent; make a new one.")
-        if self.deadline is None:
-            return await self._attempted()
-        with anyio.move_on_after(self.deadline):
-            return await self._attempted()
         raise self._too_late(self._last)
 
     def _see_off(self, exc: BaseException) -> None:
         """Let whatever ends the call say whether it may have happened, and keep no credential."""
-        leave_out(exc, _WITH_CREDENTIALS)
+        if not isinstance(exc, APIStatusError | APIConnectionError):  # those were made here
+            leave_out(exc, _WITH_CREDENTIALS)
         if isinstance(exc, DialogkitError):
             exc.may_have_happened = self.may_have_happened
         elif not isinstance(exc, Exception):
@@ -303,7 +307,7 @@ class Exchange:
             raise
 
     async def _read(self, answer: Answer) -> bytes:
-        content = await self._connection.read(answer)
+        content = await self._connection.read(answer, self._settings.max_answer_bytes)
         if self._watched is not None:
             self._watched.body(content)
         return content
@@ -313,14 +317,17 @@ class Exchange:
         operation = self._operation
         if operation.answer == "bytes":
             return ByteStream(
-                answer, self._connection, self._info(answer), self._call.on_progress, operation=operation.id
+                answer,
+                self._connection,
+                self._info(answer),
+                self._call.on_progress,
+                operation=operation.id,
+                limit=self._settings.max_answer_bytes,
             )
         content = await self._read(answer)
         info = self._info(answer, content)
         if operation.answer == "json":
-            result = self._parsed(request, content, info)
-            attach_info(result, info)
-            return result
+            return self._parsed(request, content, info)
         if operation.answer == "raw":
             return APIResponse(info, content)
         return APIResponse(info, content).text if operation.answer == "text" else None
@@ -329,7 +336,7 @@ class Exchange:
         settings = self._settings
         strict = settings.strict if self._options.strict is None else self._options.strict
         try:
-            return decode(
+            result = decode(
                 self._operation,
                 content,
                 strict=strict,
@@ -337,15 +344,16 @@ class Exchange:
                 request_id=info.request_id,
                 headers=info.headers,
             )
-        except ResponseValidationError as error:
-            # Latin-1 keeps each byte that is no part of a secret.
-            error.body = blotted(error.body.decode("latin-1"), secrets_of(request)).encode("latin-1")
-            raise
+        except ResponseValidationError as exc:
+            return self._unreadable(request, exc)
+        attach_info(result, info)
+        return result
 
     # What an attempt failed with, and whether the request may be sent again.
 
     async def _refused(self, request: Request, answer: Answer) -> FailedAttempt:
         """Turn an answer that is no success into a typed error."""
+        self._present = self._settings.platform.statuses.may_have_happened(answer.status)
         content: bytes | None = None
         try:
             content = await self._read(answer)
@@ -358,7 +366,6 @@ class Exchange:
             facts = self._facts(self._attempts)
             await self._settings.watch.held_back(**facts, reason="refused", seconds=error.retry_after)
             pause = self._pause(error.retry_after)
-        self._present = self._settings.platform.statuses.may_have_happened(error.status)
         better = error.status == 401 and await self._has_better_credential(request)
         statuses, safety = self._settings.platform.statuses, self._operation.retry
         return FailedAttempt(
@@ -391,8 +398,18 @@ class Exchange:
         headers = {} if authorization is None else {"Authorization": authorization}
         return await self._settings.auth.rejected(self._asking(headers))
 
+    def _unreadable(self, request: Request, error: ResponseValidationError) -> FailedAttempt:
+        """Free an error of what the answer may echo: from its body, and from the frames that have read it."""
+        # Latin-1 keeps each byte that is no part of a secret.
+        error.body = blotted(error.body.decode("latin-1"), secrets_of(request)).encode("latin-1")
+        error.__cause__ = error.__context__ = None
+        return FailedAttempt(error=error.with_traceback(None), repeatable=False)
+
     def _unanswered(self, failure: TransportFailure) -> FailedAttempt:
         """Turn a failure to get an answer into a typed error."""
+        if isinstance(failure, AnswerTooLarge):
+            too_large = too_large_error(self._operation, failure, attempts=self._attempts)
+            return FailedAttempt(error=too_large, repeatable=False, retry_cost=0.0)
         repeatable = may_repeat_unanswered(self._operation.retry, sent=failure.sent)
         error = no_answer_error(
             self._operation, failure, attempts=self._attempts, sent=self._sent, repeatable=repeatable
@@ -437,7 +454,11 @@ class Exchange:
 
     def _asking(self, refused: Mapping[str, str] = _NOTHING) -> AuthContext:
         return AuthContext(
-            operation=self._operation.id, location_id=self._encoded.account, headers=refused, client=self._client
+            operation=self._operation.id,
+            location_id=self._encoded.account,
+            has_accounts=self._settings.platform.account is not None,
+            headers=refused,
+            client=self._client,
         )
 
     def _facts(self, attempt: int) -> dict[str, Any]:

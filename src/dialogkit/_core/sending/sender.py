@@ -11,7 +11,7 @@ import anyio
 from dialogkit._core.call import Call
 from dialogkit._core.files.downloads import ByteStream
 from dialogkit._core.http.pool import Connection
-from dialogkit._core.sending.encoding import Encoded, encode, encode_link
+from dialogkit._core.sending.encoding import Encoded, encode, encode_link, with_checked_options
 from dialogkit._core.sending.exchange import Exchange
 from dialogkit._core.sending.settings import Settings
 
@@ -51,6 +51,8 @@ class Sender:
         Raises:
             DialogkitError: See `dialogkit._core.errors`.
         """
+        if call.options is not None:
+            call = with_checked_options(call)
         return self._exchange(call, encode(call, self._settings)).result()
 
     def fetch(self, url: str) -> Coroutine[Any, Any, ByteStream]:

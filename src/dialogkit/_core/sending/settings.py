@@ -11,6 +11,7 @@ from dialogkit._core.auth.bearer import AccountAuth, Auth, AuthContext
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import ConfigurationError
 from dialogkit._core.events import DriftHandler
+from dialogkit._core.http.transport import MAX_BYTES
 from dialogkit._core.http.urls import check_base_url
 from dialogkit._core.limits.headers import Doubts
 from dialogkit._core.limits.terms import RateLimit, RateLimiter
@@ -18,7 +19,7 @@ from dialogkit._core.observing.deprecation import Deprecations
 from dialogkit._core.observing.watch import Watch
 from dialogkit._core.sending.platform import Platform
 from dialogkit._core.sending.retry import RetryPolicy, RetryQuota
-from dialogkit._core.support.checks import is_positive
+from dialogkit._core.support.checks import is_count, is_positive
 
 DEFAULT_TIMEOUT: Final = 60.0
 
@@ -51,6 +52,7 @@ class Settings:
     """Shared, too."""
     timeout: float = DEFAULT_TIMEOUT
     deadline: float | None = None
+    max_answer_bytes: int = MAX_BYTES
     strict: bool = False
     allow_insecure: bool = False
 
@@ -58,6 +60,10 @@ class Settings:
         for name, value in (("timeout", self.timeout), ("deadline", self.deadline)):
             if not (value is None and name == "deadline") and not is_positive(value):
                 raise ConfigurationError(f"{name} must be a positive number of seconds, not {value!r}")
+        if not is_count(self.max_answer_bytes):
+            raise ConfigurationError(
+                f"max_answer_bytes must be a positive number of bytes, not {self.max_answer_bytes!r}"
+            )
         chooses = self.auth.account if isinstance(self.auth, AccountAuth) else None
         object.__setattr__(self, "chooses_account", chooses)
         check_base_url(self.base_url, allow_insecure=self.allow_insecure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 
 def is_positive(value: object) -> bool:
@@ -18,3 +19,11 @@ def is_duration(value: object) -> bool:
 def is_count(value: object) -> bool:
     """Say whether `value` is a whole number from 1 up."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence about an unknown name: the known one that is most like it, if one is like it."""
+    import difflib  # noqa: PLC0415 - only needed when something is wrong
+
+    found = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""

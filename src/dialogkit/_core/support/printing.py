@@ -19,11 +19,12 @@ _SHORTEST: Final = 4
 _SHORT: Final = 8
 """Shorter ones are only looked for as words of their own."""
 _ESCAPED: Final = re.compile(
-    r"%(?:25)*([0-9a-f]{2})|\\+(?:u00|x)([0-9a-f]{2})|&#(?:([0-9]{2,3})|x([0-9a-f]{2}));|(\\+(?=/)|\0)", re.IGNORECASE
+    r"%(?:25)*([0-9a-f]{2})|\\+(?:(?:u00|x)([0-9a-f]{2}))?|&#(?:([0-9]{2,3})|x([0-9a-f]{2}));|\0", re.IGNORECASE
 )
-"""A character of ASCII in an escaped form; a backslash that may be left out, and what is left of UTF-16."""
-_MARKS: Final = ("%", "\\", "&#", "\0")
-"""Without one of these nothing is escaped."""
+"""A character of ASCII in an escaped form; backslashes, which are passed over, and what is left of UTF-16.
+
+A run of backslashes matches whatever follows it: were it tried again from each of them, a long one would take for ever.
+"""
 
 
 def printable(text: str) -> str:
@@ -51,15 +52,17 @@ def blotted(text: str, secrets: Iterable[str]) -> str:
     return _without(text, spans)
 
 
-def shows(text: str, secrets: Iterable[str]) -> bool:
-    """Say whether any of the secrets is in `text`, however it is spelled."""
-    secrets = tuple(secrets)
-    if any(len(secret) >= _SHORT and secret in text for secret in secrets):
-        return True
+def may_show(text: str, secrets: tuple[str, ...]) -> bool:
+    """Say whether any of the secrets is in `text`, however it is spelled: quick, and never wrongly no."""
     needles = _needles_of(secrets)
-    plain = _unescaped(text) if needles else text
+    if not needles:
+        return False
+    plain = _unescaped(text)
     folded = _folded(plain)
-    return any(True for needle in needles for _ in needle.spans(plain if needle.exact else folded))
+    for secret in secrets:
+        if secret in text:
+            return True
+    return any(needle.text in (plain if needle.exact else folded) for needle in needles)
 
 
 class _Needle(NamedTuple):
@@ -79,11 +82,14 @@ class _Needle(NamedTuple):
             start = text.find(self.text, end)
 
 
-def _needles_of(secrets: Iterable[str]) -> list[_Needle]:
-    return [needle for secret in secrets if len(secret) >= _SHORTEST for needle in _needles(secret)]
+@lru_cache(maxsize=64)
+def _needles_of(secrets: tuple[str, ...]) -> list[_Needle]:
+    """Return what to look for; one that has another in it is found with that."""
+    known = [secret for secret in secrets if len(secret) >= _SHORTEST]
+    least = [secret for secret in known if not any(other in secret and other != secret for other in known)]
+    return [needle for secret in dict.fromkeys(least) for needle in _needles(secret)]
 
 
-@lru_cache(maxsize=256)
 def _needles(secret: str) -> tuple[_Needle, ...]:
     """Return what to look for: the secret, and what is left of it whatever stands around it in base64."""
     if len(secret) < _SHORT:
@@ -111,7 +117,7 @@ def _folded(text: str) -> str:
 
 def _unescaped(text: str) -> str:
     """Return `text` as a reader takes it who undoes escapes; the same object where there are none."""
-    if any(mark in text for mark in _MARKS):
+    if "%" in text or "\\" in text or "&#" in text or "\0" in text:
         return _ESCAPED.sub(_letter, text)
     return text
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
+from functools import lru_cache
 from types import TracebackType
 from typing import cast
 
@@ -16,7 +17,7 @@ def note(exc: BaseException, text: str) -> None:
         vars(exc).setdefault("__notes__", []).append(text)
 
 
-def leave_out(exc: BaseException, modules: Collection[str]) -> None:
+def leave_out(exc: BaseException, modules: frozenset[str]) -> None:
     """Take the frames of some modules, and of all below them, out of the tracebacks of `exc` and what led to it.
 
     A frame that an exception keeps keeps its variables, and tools that report errors show them.
@@ -37,10 +38,10 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
             waiting += cast("tuple[BaseException, ...]", getattr(each, "exceptions", ()))
 
 
-def _without(trace: TracebackType | None, modules: Collection[str]) -> TracebackType | None:
+def _without(trace: TracebackType | None, modules: frozenset[str]) -> TracebackType | None:
     frames: list[TracebackType] = []
     while trace is not None:
-        if not _is_of(trace, modules):
+        if not _is_of(str(trace.tb_frame.f_globals.get("__name__", "")), modules):
             frames.append(trace)
         trace = trace.tb_next
     kept = None
@@ -49,6 +50,6 @@ def _without(trace: TracebackType | None, modules: Collection[str]) -> Traceback
     return kept
 
 
-def _is_of(trace: TracebackType, modules: Collection[str]) -> bool:
-    name = str(trace.tb_frame.f_globals.get("__name__", ""))
+@lru_cache(maxsize=1024)
+def _is_of(name: str, modules: frozenset[str]) -> bool:
     return any(name == each or name.startswith(f"{each}.") for each in modules)

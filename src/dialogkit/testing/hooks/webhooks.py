@@ -191,7 +191,6 @@ class Webhooks:
             TypeError: `events` is a single name.
             ValueError: `url` is none, or leads to another machine; or another argument makes no sense.
             ConfigurationError: There is no such scheme, or the extra `webhooks` is missing.
-
         """
         _check_url(url, allow_remote=allow_remote)
         scheme = scheme or self._own_signer().scheme
