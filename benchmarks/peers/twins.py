@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field, create_model
 
-ROW = dict.fromkeys(("id", "contact_id", "location_id"), str)
-ROW_OPTIONAL = {
+ROW: dict[str, Any] = dict.fromkeys(("id", "contact_id", "location_id"), str)
+ROW_OPTIONAL: dict[str, Any] = {
     "last_message_body": str,
     "last_message_type": str | int,
     "type": str,
@@ -27,8 +27,8 @@ ROW_OPTIONAL = {
     "message_types": list[int],
     "scoring": list[Any],
 }
-CONVERSATION = dict.fromkeys(("id", "location_id", "contact_id"), str)
-CONVERSATION_OPTIONAL = {
+CONVERSATION: dict[str, Any] = dict.fromkeys(("id", "location_id", "contact_id"), str)
+CONVERSATION_OPTIONAL: dict[str, Any] = {
     "assigned_to": str,
     **dict.fromkeys(("type", "unread_count"), int),
     **dict.fromkeys(("inbox", "starred", "deleted", "is_last_message_internal_comment"), bool),
@@ -36,8 +36,8 @@ CONVERSATION_OPTIONAL = {
     "last_message_date": datetime | dict[str, int],
     "message_types": list[int],
 }
-SENT = {"conversation_id": str}
-SENT_OPTIONAL = {
+SENT: dict[str, Any] = {"conversation_id": str}
+SENT_OPTIONAL: dict[str, Any] = {
     **dict.fromkeys(("message_id", "email_message_id", "status", "msg"), str),
     "message_ids": list[str],
     "forward_data": dict[str, Any],

@@ -154,7 +154,7 @@ class BaseClient(Generic[OptionsT]):
     def __init__(self, api_key: Secret | None, options: OptionsT) -> None:
         common: ClientOptions = options
         self._api_key = api_key
-        self._shared = _Shared(connect=_connecting(common.get("http_client")))
+        self._shared = _Shared(connect=_connecting(common.get("http_client"), type(self).__name__))
         self._is_view = False
         self._configure(options)
 
@@ -274,7 +274,9 @@ class BaseClient(Generic[OptionsT]):
         view = object.__new__(type(self))
         view._api_key = self._api_key if common.get("auth") is None else None
         given = common.get("http_client")
-        view._shared = self._shared if given is None else replace(self._shared, connect=_connecting(given))
+        view._shared = (
+            self._shared if given is None else replace(self._shared, connect=_connecting(given, type(self).__name__))
+        )
         view._is_view = True
         view._configure(cast("OptionsT", {**self._options, **options}), self._settings, options.keys())
         return view
@@ -308,7 +310,7 @@ class BaseClient(Generic[OptionsT]):
             deprecations=self._shared.deprecations,
             said=self._shared.said,
             doubts=self._shared.doubts,
-            timeout=common.get("timeout", DEFAULT_TIMEOUT),
+            timeout=self._timeout(common),
             deadline=common.get("deadline"),
             max_answer_bytes=common.get("max_answer_bytes", MAX_BYTES),
             strict=common.get("strict", False),
@@ -322,6 +324,13 @@ class BaseClient(Generic[OptionsT]):
     @cached_property
     def _sender(self) -> sender.Sender:
         return sender.Sender(self._settings, self._connection)
+
+    def _timeout(self, options: ClientOptions) -> float:
+        """Return the timeout that was given here, else to `http_client`, else the usual one."""
+        if "timeout" in options:
+            return options["timeout"]
+        own = None if options.get("http_client") is None else self._shared.connect().own_timeout
+        return DEFAULT_TIMEOUT if own is None else own
 
     def _auth(self, options: ClientOptions, platform: Platform) -> Auth:
         auth = options.get("auth")
@@ -405,12 +414,12 @@ class Namespace:
         return f"<{type(self).__name__} of {self._client!r}>"
 
 
-def _connecting(given: AsyncClient | Transport | None) -> Callable[[], pool.Connection]:
+def _connecting(given: AsyncClient | Transport | None, owner: str) -> Callable[[], pool.Connection]:
     """Return what gives the connection of a client and its views, which is made when it is first asked for.
 
     What the user gave is looked at now.
     """
-    connect = cache(lambda: pool.Connection(given))
+    connect = cache(lambda: pool.Connection(given, owner=owner))
     if given is not None:
         connect()
     return connect

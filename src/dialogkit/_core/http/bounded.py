@@ -51,6 +51,12 @@ class BoundedEngine(Bounded):
         super().__init__(engine)
         self._engine = engine
 
+    @property
+    def own_timeout(self) -> float | None:
+        """Seconds that the engine's client was told to wait for an answer, if it was told."""
+        timeout: float | None = getattr(self._engine, "own_timeout", None)
+        return timeout
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._engine.aclose()

@@ -11,6 +11,7 @@ import asyncio
 import math
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final, cast
 
@@ -79,6 +80,18 @@ class AiohttpTransport:
             told = truth_of(exc).told(exc)
         # What the source of the body has raised is the truth behind whatever aiohttp made of it.
         raise told if body is None or body.error is None else body.error
+
+    def abandon(self) -> bool:
+        """Drop all connections of a client that nobody has closed, and return whether there was a pool."""
+        session, self._session = self._session, None
+        if session is None or session.connector is None:
+            return False
+        connector = session.connector
+        session.detach()  # else it and its connector would complain, each in words of its own
+        closing = connector.close().__await__()
+        with suppress(StopIteration, RuntimeError):
+            next(closing)  # its first step drops the sockets; what it would wait for is only TLS's goodbye
+        return True
 
     async def aclose(self) -> None:
         """Close all connections."""

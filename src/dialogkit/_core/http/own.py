@@ -46,6 +46,11 @@ class OwnTransport:
         engine = self._by_origin.get(origin.text) or self._engine_for(origin)
         return engine.send(request, timeout)
 
+    def abandon(self) -> bool:
+        """Drop all connections of a client that nobody has closed, and return whether there were any."""
+        engines = [engine for engine in self._by_way.values() if isinstance(engine, AiohttpTransport)]
+        return sum(engine.abandon() for engine in engines) > 0
+
     async def aclose(self) -> None:
         """Close all connections."""
         for engine in self._by_way.values():

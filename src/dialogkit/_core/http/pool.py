@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import inspect
 import sys
+import warnings
 from types import ModuleType
 from typing import Final, cast
 
@@ -44,19 +45,34 @@ class Connection:
     Args:
         http_client: Sends the requests in place of an own pool: an `httpx.AsyncClient`, an `httpx2.AsyncClient` or a
             `Transport`. It is never closed here.
+        owner: The client's class, for messages.
 
     Raises:
         ConfigurationError: `http_client` is none of these.
     """
 
-    __slots__ = ("_given", "_home", "_own", "_transport", "closed")
+    __slots__ = ("_given", "_home", "_own", "_owner", "_transport", "closed")
 
-    def __init__(self, http_client: AsyncClient | Transport | None = None) -> None:
+    def __init__(self, http_client: AsyncClient | Transport | None = None, *, owner: str = "dialogkit") -> None:
+        self._owner = owner
         self._given = None if http_client is None else _transport_over(http_client)
         self._transport: Transport | None = None
         self._own: Engine | None = None
         self._home: object = None
         self.closed = False
+
+    def __del__(self) -> None:
+        own = getattr(self, "_own", None)  # there is none where the constructor has failed
+        abandon = None if own is None or self.closed else getattr(own, "abandon", None)
+        if abandon is not None and abandon():
+            how = f"use `async with {self._owner}(...)`, or `await client.aclose()`"
+            warnings.warn(f"a {self._owner} client was not closed: {how}", ResourceWarning, source=self, stacklevel=1)
+
+    @property
+    def own_timeout(self) -> float | None:
+        """Seconds that a given client was told to wait for an answer, if it was told."""
+        timeout: float | None = getattr(self._given, "own_timeout", None)
+        return timeout
 
     async def send(self, request: Request, *, timeout: float) -> Answer:  # noqa: ASYNC109 - for each step
         """Send `request` and return its answer once the headers are there; the body is not read yet.
