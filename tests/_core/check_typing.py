@@ -13,7 +13,8 @@ from typing_extensions import assert_type
 from dialogkit._core.call import Caller, Progress
 from dialogkit._core.codec.models import Model
 from dialogkit._core.files.downloads import ByteStream, Download, downloadable
-from dialogkit._core.lists.pager import Offset, Page, Pager, paginated
+from dialogkit._core.lists.pager import Page, Pager, paginated
+from dialogkit._core.lists.styles import Offset
 
 
 class Row(Model):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dialogkit._core.client import Namespace
-from dialogkit._core.lists.pager import SinglePage, paginated
+from dialogkit._core.lists.pager import paginated
+from dialogkit._core.lists.styles import SinglePage
 from dialogkit.convoai._generated import agents, knowledge, me, messages, webhook_registrations
 
 

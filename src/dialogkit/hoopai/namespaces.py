@@ -10,16 +10,8 @@ from functools import cached_property
 
 from dialogkit._core.client import Namespace
 from dialogkit._core.files.downloads import downloadable
-from dialogkit._core.lists.pager import (
-    LastId,
-    NextCursor,
-    Offset,
-    PageNumber,
-    SinglePage,
-    SortValue,
-    StartAfter,
-    paginated,
-)
+from dialogkit._core.lists.pager import paginated
+from dialogkit._core.lists.styles import LastId, NextCursor, Offset, PageNumber, SinglePage, SortValue, StartAfter
 from dialogkit.hoopai._generated import (
     agent_actions,
     agents,

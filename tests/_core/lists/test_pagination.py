@@ -22,19 +22,17 @@ from dialogkit._core.call import Position
 from dialogkit._core.codec.models import Model, attach_info
 from dialogkit._core.errors import InvalidArgumentError, PaginationError
 from dialogkit._core.lists.cursors import decode_cursor, encode_cursor
-from dialogkit._core.lists.pager import (
+from dialogkit._core.lists.pager import Page, Pager, paginated
+from dialogkit._core.lists.styles import (
     LastId,
     NextCursor,
     Offset,
-    Page,
     PageNumber,
-    Pager,
     PageStyle,
     SinglePage,
     SortValue,
     StartAfter,
     Turn,
-    paginated,
 )
 from dialogkit._core.response import ResponseInfo, response_info
 

@@ -38,34 +38,14 @@ from dialogkit._core.call import Position, name_of
 from dialogkit._core.errors import InvalidArgumentError, PaginationError
 from dialogkit._core.lists.cursors import decode_cursor, encode_cursor
 from dialogkit._core.lists.styles import (
-    LastId,
-    NextCursor,
-    Offset,
-    PageNumber,
     PageStyle,
-    SinglePage,
-    SortValue,
-    StartAfter,
     Turn,
 )
 from dialogkit._core.response import ResponseInfo
 from dialogkit._core.support.awaiting import AwaitedOnce, refuses
 from dialogkit._core.support.methods import Method, derive
 
-__all__ = [
-    "LastId",
-    "NextCursor",
-    "Offset",
-    "Page",
-    "PageNumber",
-    "PageStyle",
-    "Pager",
-    "SinglePage",
-    "SortValue",
-    "StartAfter",
-    "Turn",
-    "paginated",
-]
+__all__ = ["Page", "Pager", "paginated"]
 
 logger = logging.getLogger("dialogkit")
 
