@@ -121,8 +121,8 @@ def _result(document: Document, place: OperationPlace) -> Iterator[Finding]:
         found = document.deref(merged_properties(document, result).get(items))
         if found.get("type") not in ("array", ["array", "null"]):
             yield Finding(f"{place.pointer}/x-items", f"The result has no array `{items}`.")
-    own = {unwrap, *_all_names(merged_properties(document, result))}
-    for name in as_list(operation.get("x-also-wrapped-in")):
+    own = {str(unwrap), *_all_names(merged_properties(document, result))}
+    for name in map(str, as_list(operation.get("x-also-wrapped-in"))):
         if name in own:
             yield Finding(f"{place.pointer}/x-also-wrapped-in", f"`{name}` has a meaning of its own in this answer.")
     if "x-single-as-list" in operation and result.get("type") != "array":

@@ -58,7 +58,7 @@ KINDS = {
     ),
     "moment": Kind(
         {"type": "string", "format": "date-time"},
-        "datetime | str",
+        "datetime | date | str",
         {NOON: "2024-05-01T12:00:00Z", "now": "now"},
         (1714564800, datetime(2024, 5, 1)),  # noqa: DTZ001 - that it has no time zone is what is wrong with it
     ),

@@ -17,6 +17,7 @@ from dialogkit._core.errors import (
     TokenError,
 )
 from dialogkit._core.response import APIResponse
+from dialogkit._core.support.json import is_object
 from dialogkit._core.support.printing import blotted, printable
 from dialogkit._core.support.secret import SecretFields
 
@@ -201,13 +202,12 @@ def _grant(answer: APIResponse, now: float) -> Grant | Failure:
     except ValueError:
         fields = None
     known: dict[str, Any] = {"status": answer.status, "request_id": answer.info.request_id}
-    if not isinstance(fields, dict):
+    if not is_object(fields):
         kind = printable(answer.headers.get("content-type", "nothing"))[:_LONGEST_CODE]
         return Failure(reason=f"the token endpoint answered {answer.status}, but no JSON object ({kind})", **known)
-    found = cast("dict[str, Any]", fields)
-    if is_bearer(found.get("access_token")):
-        return Grant(found, now)
-    code = found.get("error")
+    if is_bearer(fields.get("access_token")):
+        return Grant(fields, now)
+    code: object = fields.get("error")
     if isinstance(code, str) and code:  # some answer refusals with success
         code = printable(code)[:_LONGEST_CODE]
         return Failure(reason=f"the token endpoint refused: {code}", **known, code=_normal(code))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from dialogkit._core.call import Position
 from dialogkit._core.errors import InvalidArgumentError
+from dialogkit._core.support.json import is_array, is_object
 from dialogkit._core.support.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -50,29 +51,29 @@ def decode_cursor(operation_id: str, text: str, *, function: str = "") -> Positi
         raise _refused(operation_id, f"belongs to {name}")
     if not _is_arguments(arguments) or not _is_count(seen) or not (total is None or _is_count(total)):
         raise _refused(operation_id, "is damaged")
-    return Position(cast("dict[str, Any]", arguments), cast("int", seen), cast("int | None", total))
+    return Position(arguments, seen, total)
 
 
 def _payload(text: object) -> list[object]:
     if not isinstance(text, str) or not _TEXT.fullmatch(text):
         raise ValueError(text)
     payload = pydantic_core.from_json(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
-    if not isinstance(payload, list) or len(cast("list[object]", payload)) != 5:
+    if not is_array(payload) or len(payload) != 5:
         raise ValueError(text)
-    return cast("list[object]", payload)
+    return payload
 
 
-def _is_count(value: object) -> bool:
+def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_arguments(value: object) -> bool:
-    return isinstance(value, dict) and all(map(_is_argument, cast("dict[str, object]", value).values()))
+def _is_arguments(value: object) -> TypeGuard[dict[str, Any]]:
+    return is_object(value) and all(map(_is_argument, value.values()))
 
 
 def _is_argument(value: object) -> bool:
     return isinstance(value, str | int | float) or (
-        isinstance(value, list) and all(isinstance(each, str | int | float) for each in cast("list[object]", value))
+        is_array(value) and all(isinstance(each, str | int | float) for each in value)
     )
 
 

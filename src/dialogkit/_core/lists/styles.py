@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
+from dialogkit._core.support.json import is_array, is_object
 from dialogkit._core.support.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -246,9 +247,8 @@ class NextCursor(_Cursor):
 
 def read(thing: Any, name: str) -> Any:
     """Return an attribute of a model, also one that its document does not know, or the value of a dict."""
-    if isinstance(thing, dict):
-        values = cast("dict[str, Any]", thing)
-        return values.get(_camel(name), values.get(name))
+    if is_object(thing):
+        return thing.get(_camel(name), thing.get(name))
     value = getattr(thing, name, None)
     return getattr(thing, _camel(name), None) if value is None else value
 
@@ -277,9 +277,7 @@ def _exhausted(turn: Turn, limit: str, default: int | None) -> bool:
 
 def _is_cursor(value: object) -> bool:
     """Say whether a row's own cursor can be sent as it is; a null in it cannot be written in a query."""
-    if not isinstance(value, list) or not value:
-        return False
-    return all(isinstance(each, str | int | float) for each in cast("list[object]", value))
+    return is_array(value) and bool(value) and all(isinstance(each, str | int | float) for each in value)
 
 
 def _whole(value: Any) -> int | None:

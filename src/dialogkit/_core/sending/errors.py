@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from dialogkit._core.call import Operation
 from dialogkit._core.errors import (
@@ -29,7 +29,7 @@ from dialogkit._core.http.failure import AnswerTooLarge, TransportFailure
 from dialogkit._core.http.transport import Answer
 from dialogkit._core.limits.headers import seconds_of
 from dialogkit._core.limits.terms import LONGEST_WINDOW
-from dialogkit._core.support.json import charset_of, json_of, text_of
+from dialogkit._core.support.json import charset_of, is_array, is_object, json_of, text_of
 from dialogkit._core.support.printing import blotted, may_show, printable
 
 _UNCLEAR: Final = " It may have taken effect: find out before you call again."
@@ -160,11 +160,10 @@ def _scrubbed(value: object, secrets: Sequence[str]) -> Any:
     """Return `value` with every secret in it, at any depth, blotted out."""
     if isinstance(value, str):
         return blotted(value, secrets)
-    if isinstance(value, list):
-        return [_scrubbed(each, secrets) for each in cast("list[object]", value)]
-    if isinstance(value, dict):
-        fields = cast("dict[str, object]", value)
-        return {_scrubbed(name, secrets): _scrubbed(each, secrets) for name, each in fields.items()}
+    if is_array(value):
+        return [_scrubbed(each, secrets) for each in value]
+    if is_object(value):
+        return {_scrubbed(name, secrets): _scrubbed(each, secrets) for name, each in value.items()}
     return value
 
 
@@ -175,18 +174,17 @@ def _words(body: object) -> tuple[str | None, str]:
 
 
 def _said(body: object) -> tuple[str | None, str]:
-    if not isinstance(body, dict):
+    if not is_object(body):
         return None, _text(body)
-    fields = cast("dict[str, Any]", body)
-    error = fields.get("error")
-    if isinstance(error, dict):
-        inner_code, inner = _said(cast("dict[str, Any]", error))
-        return inner_code or _code(fields.get("code")), inner
-    code = _code(fields.get("code")) or _code(error)
+    error = body.get("error")
+    if is_object(error):
+        inner_code, inner = _said(error)
+        return inner_code or _code(body.get("code")), inner
+    code = _code(body.get("code")) or _code(error)
     for name in _WORDS:
-        if words := _text(fields.get(name)):
+        if words := _text(body.get(name)):
             return code, words
-    rest = {name: value for name, value in fields.items() if name not in _ENVELOPE}
+    rest = {name: value for name, value in body.items() if name not in _ENVELOPE}
     return code, _text(rest) or _text(error)
 
 
@@ -200,10 +198,10 @@ def _text(value: object, depth: int = 0) -> str:
     """Return what an error body says, in whatever shape, as one text."""
     if value is None or isinstance(value, bool) or depth > 4:
         return ""
-    if isinstance(value, list):
-        return "; ".join(filter(None, (_text(each, depth + 1) for each in cast("list[object]", value)[:20])))
-    if isinstance(value, dict):
-        pairs = ((name, _text(each, depth + 1)) for name, each in list(cast("dict[str, object]", value).items())[:20])
+    if is_array(value):
+        return "; ".join(filter(None, (_text(each, depth + 1) for each in value[:20])))
+    if is_object(value):
+        pairs = ((name, _text(each, depth + 1)) for name, each in list(value.items())[:20])
         return "; ".join(f"{name}: {text}" for name, text in pairs if text)
     text = str(value)
     if text.lstrip()[:1] == "<":
@@ -213,10 +211,10 @@ def _text(value: object, depth: int = 0) -> str:
 
 
 def _request_id_in(body: object) -> str | None:
-    if not isinstance(body, dict):
+    if not is_object(body):
         return None
     for name in ("traceId", "trace_id", "requestId", "request_id"):
-        value = cast("dict[str, Any]", body).get(name)
+        value: object = body.get(name)
         if isinstance(value, str) and value:
             return printable(value[:_LONGEST_ID])[:_LONGEST_ID]
     return None

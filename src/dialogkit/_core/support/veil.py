@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final, cast
+from typing import Any, Final
+
+from dialogkit._core.support.json import is_array, is_object
 
 HIDDEN: Final = "***"
 _DEEPEST: Final = 20
@@ -26,11 +28,10 @@ def veiled(name: str, value: object, depth: int = 0) -> Any:
     """Return `value` as it may be shown: `***` if its name is that of a secret, and so at any depth."""
     if _hides(name, value) or depth > _DEEPEST:
         return HIDDEN
-    if isinstance(value, dict):
-        fields = cast("dict[object, object]", value)
-        return {key: veiled(str(key), each, depth + 1) for key, each in fields.items()}
-    if isinstance(value, list):
-        return [veiled("", each, depth + 1) for each in cast("list[object]", value)]
+    if is_object(value):
+        return {key: veiled(str(key), each, depth + 1) for key, each in value.items()}
+    if is_array(value):
+        return [veiled("", each, depth + 1) for each in value]
     return value
 
 

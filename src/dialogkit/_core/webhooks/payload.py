@@ -15,6 +15,8 @@ from typing import Any, Final, TypeAlias, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from dialogkit._core.support.json import is_array, is_object
+
 Payload: TypeAlias = dict[str, Any]
 
 _DEEPEST: Final = 64
@@ -132,20 +134,17 @@ def _check(payload: Payload) -> None:
 def _mended(container: object) -> list[object]:
     """Replace lone surrogates, such as half an emoji that was cut, in place; return the containers inside."""
     inner: list[object] = []
-    if isinstance(container, list):
-        elements = cast("list[object]", container)
-        pairs: list[tuple[Any, object]] = list(enumerate(elements))
-        target: Any = elements
-    else:
-        fields = cast("dict[str, object]", container)
-        if any(_LONE_SURROGATE.search(key) for key in fields):
+    target: Any = container
+    if is_object(container):
+        if any(_LONE_SURROGATE.search(key) for key in container):
             raise UnreadableError("a name in it is not Unicode")
-        pairs = list(fields.items())
-        target = fields
+        pairs: list[tuple[Any, object]] = list(container.items())
+    else:
+        pairs = list(enumerate(cast("list[object]", target)))
     for key, value in pairs:
         if isinstance(value, str):
             if _LONE_SURROGATE.search(value):
                 target[key] = _LONE_SURROGATE.sub("\ufffd", value)
-        elif isinstance(value, list | dict):
-            inner.append(cast("object", value))
+        elif is_array(value) or is_object(value):
+            inner.append(value)
     return inner
