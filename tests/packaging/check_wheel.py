@@ -20,8 +20,8 @@ from packaging.metadata import parse_email
 from packaging.requirements import Requirement
 
 TEST_TOOLS = [
-    *("pytest", "pytest-asyncio", "hypothesis", "httpx-aiohttp"),
-    *("opentelemetry-sdk", "respx", "trio", "trustme"),
+    *("pytest", "pytest-asyncio", "pytest-httpx", "hypothesis", "httpx-aiohttp"),
+    *("opentelemetry-sdk", "respx", "trio", "trustme", "vcrpy"),
 ]
 EXTRAS = "fastapi,otel,redis,testing,webhooks"
 ROOT = Path(__file__).resolve().parents[2]
