@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import sys
 from collections.abc import Awaitable, Callable
 
 import httpx
@@ -167,6 +168,8 @@ async def cancelled(run: Callable[[], Awaitable[object]]) -> BaseException:
 
 
 def notes(exc: BaseException) -> str:
+    if sys.version_info < (3, 11) and exc.__context__ is not None:  # whoever awaits a task gets another exception there
+        exc = exc.__context__
     return "".join(getattr(exc, "__notes__", ()))
 
 

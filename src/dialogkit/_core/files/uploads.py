@@ -193,9 +193,11 @@ def _position(file: Readable) -> int | None:
     """Return where a file stands, `None` if it cannot go back there."""
     inner: object = getattr(file, "file", file)  # what a web framework's upload keeps its bytes in
     try:
-        return cast("BinaryIO", inner).tell() if cast("BinaryIO", inner).seekable() else None
+        position = cast("BinaryIO", inner).tell()
+        cast("BinaryIO", inner).seek(position)  # not every file that can do it says so by `seekable`
     except (AttributeError, OSError, ValueError):
         return None
+    return position
 
 
 def _is_asynchronous(file: object, method: str) -> bool:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Generator
-from types import TracebackType
-from typing import Any, NoReturn, TypeVar
+from types import SimpleNamespace, TracebackType
+from typing import Any, Final, NoReturn, TypeVar
 
 T = TypeVar("T")
+
+_NOT_BEGUN: Final = SimpleNamespace(f_lasti=-1)
+"""What stands for the frame of a coroutine that has not begun, as far as `inspect` looks at it."""
 
 
 class AwaitedOnce(Coroutine[Any, Any, T]):
@@ -38,6 +41,23 @@ class AwaitedOnce(Coroutine[Any, Any, T]):
         """Go on with an exception, such as a cancellation; asyncio calls it."""
         error = kind if isinstance(kind, BaseException) else value if isinstance(value, BaseException) else kind()
         return self._started().throw(error.with_traceback(trace) if trace is not None else error)
+
+    # By these, `inspect` and with it anyio see how far a coroutine is.
+
+    @property
+    def cr_running(self) -> bool:
+        """Whether it runs at this moment."""
+        return bool(getattr(self._running, "cr_running", False))
+
+    @property
+    def cr_suspended(self) -> bool:
+        """Whether it has begun, and waits."""
+        return bool(getattr(self._running, "cr_suspended", False))
+
+    @property
+    def cr_frame(self) -> Any:
+        """Where it is, `None` when it has ended."""
+        return _NOT_BEGUN if self._running is None else getattr(self._running, "cr_frame", None)
 
     def close(self) -> None:
         """End it early; it cannot be awaited any more."""
