@@ -222,7 +222,7 @@ class Revealing(httpx.AsyncBaseTransport):
 
 async def test_a_cancellation_keeps_no_credential() -> None:
     client = toy(Platform(ok())).with_options(http_client=httpx.AsyncClient(transport=Revealing()))
-    with pytest.raises(TimeoutError) as caught:
+    with pytest.raises(asyncio.TimeoutError) as caught:
         await asyncio.wait_for(client.things.get("t1"), 0.01)
     cause = caught.value.__cause__ or caught.value.__context__
     assert isinstance(cause, asyncio.CancelledError)
