@@ -31,6 +31,7 @@ from dialogkit._core.http.failure import TransportFailure
 from dialogkit._core.http.over_httpx import GivenTransport, HttpxTransport, OwnClient, origin_and_target
 from dialogkit._core.http.transport import MAX_BYTES, Answer, AsyncClient, Engine, Request, Transport
 from dialogkit._core.http.urls import next_hop
+from dialogkit._core.support.background import call_in, loop_or_none
 
 __all__ = ["Connection", "TransportFailure"]
 
@@ -140,7 +141,7 @@ class Connection:
         if own is None:
             self.closed = True
             return
-        here = _current_loop()
+        here = loop_or_none()
         if here is not self._home and _is_alive(self._home):
             raise ConfigurationError(
                 "This client belongs to another event loop that is still alive: close it there, with `aclose()` or at "
@@ -157,7 +158,7 @@ class Connection:
 
     def _usable_transport(self) -> Transport:
         """Return the transport for this event loop, opening it on first use."""
-        here = _current_loop()
+        here = loop_or_none()
         if here is self._home and self._transport is not None and not self.closed:
             return self._transport
         if self.closed:
@@ -218,36 +219,9 @@ def _redirected(request: Request, answer: Answer) -> Request:
     return Request(request.method, origin, target, headers, elsewhere=elsewhere)
 
 
-def _current_loop() -> object:
-    """Return the running asyncio loop, the token of the running trio loop, or `None`."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return _trio_token()
-
-
-def _trio_token() -> object:
-    if "trio" not in sys.modules:
-        return None
-    import trio  # noqa: PLC0415 - it is loaded
-
-    try:
-        return trio.lowlevel.current_trio_token()
-    except RuntimeError:
-        return None
-
-
 def _is_alive(home: object) -> bool:
     """Tell whether the event loop `home` can still run something."""
-    if isinstance(home, asyncio.AbstractEventLoop):
-        return not home.is_closed()
-    import trio  # noqa: PLC0415 - it is loaded
-
-    try:
-        cast("trio.lowlevel.TrioToken", home).run_sync_soon(int)
-    except trio.RunFinishedError:
-        return False
-    return True
+    return not home.is_closed() if isinstance(home, asyncio.AbstractEventLoop) else call_in(home, int)
 
 
 def _open_engine(*, under_asyncio: bool) -> Engine:

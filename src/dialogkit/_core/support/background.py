@@ -9,8 +9,8 @@ it tells nobody.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Generic, TypeVar
@@ -33,6 +33,25 @@ def current_loop() -> object:
         import trio  # noqa: PLC0415 - it is running, as asyncio is not
 
         return trio.lowlevel.current_trio_token()
+
+
+def loop_or_none() -> object:
+    """Return the running asyncio loop, the token of the running trio loop, or `None`."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return _trio_token()
+
+
+def _trio_token() -> object:
+    if "trio" not in sys.modules:
+        return None
+    import trio  # noqa: PLC0415 - it is loaded
+
+    try:
+        return trio.lowlevel.current_trio_token()
+    except RuntimeError:
+        return None
 
 
 def call_in(loop: object, function: Callable[[], object]) -> bool:
@@ -69,7 +88,7 @@ class Signal:
         with self._guard:
             self.is_set = True
             waiting, self._waiting = self._waiting, {}
-        here = _current_loop_or_none()
+        here = loop_or_none()
         for event, loop in waiting.items():
             if loop is here:
                 event.set()
@@ -89,12 +108,6 @@ class Signal:
         finally:
             with self._guard:
                 self._waiting.pop(event, None)
-
-
-def _current_loop_or_none() -> object:
-    with contextlib.suppress(Exception):
-        return current_loop()
-    return None
 
 
 class Detached(Generic[T]):
